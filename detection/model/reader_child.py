@@ -36,6 +36,7 @@ _LINES_AT_MOST, _BYTES_AT_MOST = 200, 16_000
 _TEXT, _LINE, _LARGER, _SURE = 0.3, 0.5, 1.6, 0.5
 # A line whose middle is within so much of another's height stands beside it.
 _BESIDE = 0.5
+_ENDS = ("top_left", "top_right", "bottom_right", "bottom_left")
 
 
 def main() -> None:
@@ -53,8 +54,8 @@ def main() -> None:
             except ValueError:
                 _reply(replies, _DAMAGED)
                 continue
-            codes = _take_codes(image)
-            text = "\n".join([*reader.lines(image), *codes]).encode()[:_BYTES_AT_MOST]
+            codes, apart = _codes(image)
+            text = "\n".join([*reader.lines(image, apart), *codes]).encode()[:_BYTES_AT_MOST]
             # An empty reply has no bytes to wait for.
             _reply(replies, _DONE, text or b"\n")
 
@@ -78,9 +79,10 @@ class _Reader:
         # This loads all that later cannot be opened.
         self._run(self._finding, [np.zeros((32, 32, 3), np.uint8)])
 
-    def lines(self, image: Any) -> Iterator[str]:
-        """Yield the lines in a BGR image, from top to bottom."""
-        strips = [_cut(image, corners) for corners in _in_order(self._found(image))]
+    def lines(self, image: Any, apart: list[Any]) -> Iterator[str]:
+        """Yield the lines in a BGR image, from top to bottom; in areas apart there are none."""
+        found = [corners for corners in self._found(image) if not any(_within(corners, area) for area in apart)]
+        strips = [_cut(image, corners) for corners in _in_order(found)]
         widths = [min((width for width in _WIDTHS if width >= strip.shape[1]), default=_WIDTHS[-1]) for strip in strips]
         said: dict[int, str] = {}
         for width in sorted(set(widths)):
@@ -147,6 +149,10 @@ def _mean(likely: Any, corners: Any) -> float:
     return cv2.mean(part, inside)[0]
 
 
+def _within(corners: Any, area: Any) -> bool:
+    return cv2.pointPolygonTest(area, corners.mean(0).tolist(), measureDist=False) >= 0
+
+
 def _in_order(lines: list[Any]) -> list[Any]:
     """Return lines from top to bottom; those beside one another from left to right."""
     rows: list[list[Any]] = []
@@ -183,13 +189,12 @@ def _padded(strip: Any, width: int) -> Any:
     return wide
 
 
-def _take_codes(image: Any) -> list[str]:
-    """Return what bar codes say, behind their kind: "QR Code: https://..."; paint over them, as they are no letters."""
+def _codes(image: Any) -> tuple[list[str], list[Any]]:
+    """Return what bar codes say, behind their kind ("QR Code: https://..."), and their corners."""
     codes = [code for code in zxingcpp.read_barcodes(image) if code.valid and code.text]
-    for code in codes:
-        ends = (getattr(code.position, end) for end in ("top_left", "top_right", "bottom_right", "bottom_left"))
-        cv2.fillPoly(image, [np.array([(end.x, end.y) for end in ends], np.int32)], (127, 127, 127))
-    return [f"{code.format}: {code.text}" for code in codes]
+    ends = [[getattr(code.position, end) for end in _ENDS] for code in codes]
+    corners = [np.array([(end.x, end.y) for end in each], np.float32) for each in ends]
+    return [f"{code.format}: {code.text}" for code in codes], corners
 
 
 if __name__ == "__main__":
