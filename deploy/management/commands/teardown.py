@@ -9,7 +9,7 @@ from rich.console import Console
 from botsite.bot.telegram.errors import TelegramError
 from deploy import teardown
 from deploy.cfn.cloudformation import Change
-from deploy.management import before
+from deploy.management import before, turn
 from deploy.management.base import StackCommand, change_table, progress
 from deploy.management.confirm import confirm
 from deploy.service import Service
@@ -28,17 +28,23 @@ class Command(StackCommand):
         """Add the plan and the confirmation."""
         super().add_arguments(parser)
         parser.add_argument("--plan", action="store_true", help="print what would be deleted, and delete nothing")
-        parser.add_argument("--yes", action="store_true", help="delete without asking, for scripts")
+        turn.add_yes(parser, "delete without asking, for scripts")
 
     def run(self, service: Service, **options: Any) -> None:
         """Plan or delete."""
         console = self.console()
         before.tell(console)
-        changes = teardown.plan(service)
         if options["plan"]:
+            changes = teardown.plan(service)
             console.print(change_table(changes) if changes else f"Nothing to delete for prefix {service}.")
             return
-        if changes and not options["yes"]:
+        with turn.taken(console, service, "teardown", options["yes"]):
+            self._delete(service, console, options["yes"])
+
+    def _delete(self, service: Service, console: Console, sure: bool) -> None:
+        """Ask, delete, and look for what is left."""
+        changes = teardown.plan(service)
+        if changes and not sure:
             _confirm(service, changes, console)
         _disconnect(service, console)
         with progress(console) as report:
