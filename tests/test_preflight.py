@@ -129,7 +129,7 @@ def test_new_accounts_quota_is_too_small_for_the_first_photo(account: Cloud) -> 
 def test_unsuitable_account_stays_untouched(account: Cloud) -> None:
     account.answers[QUOTA] = recorded_aws.quota(5)
     with pytest.raises(CommandError, match=r"Nothing was made\. Failed: quota\."):
-        call_command("provision", "--prefix", "new", stdout=io.StringIO())
+        call_command("provision", "--prefix", "new", "--yes", stdout=io.StringIO())
     assert cloudformation.describe("new-network") is None
 
 

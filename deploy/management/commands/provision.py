@@ -42,7 +42,7 @@ class Command(StackCommand):
             "--check", action="store_true", help="print whether the account has all it needs; make nothing"
         )
         parser.add_argument("--unchecked", action="store_true", help="go on although a check of the account failed")
-        turn.add_yes(parser, "do not ask, for scripts")
+        turn.add_yes(parser, "make a new service without asking, for scripts")
         parser.add_argument(
             "--bake-type",
             default="",
@@ -113,7 +113,7 @@ class Command(StackCommand):
         if options["plan"]:
             _plan(console, order, options["photos_per_day"])
             return
-        before.ask(console, service)
+        before.ask(console, service, options["yes"])
         if not options["unchecked"]:
             order = before.ready(console, order)
         with turn.taken(console, service, "provision", options["yes"]):

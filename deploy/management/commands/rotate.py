@@ -1,7 +1,5 @@
 """Replace a secret of the running service."""
 
-import getpass
-import sys
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -9,7 +7,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from botsite.bot.telegram.errors import TelegramError
 from deploy import rotation
-from deploy.management import token_input
+from deploy.management import confirm, token_input
 from deploy.management.base import StackCommand
 from deploy.service import Service
 
@@ -58,8 +56,7 @@ def _token(descriptor: int | None) -> str:
     """Return the token, typed without echo or read from the descriptor; never an argument, which others can read."""
     if descriptor is not None:
         return token_input.read(descriptor)
-    if not sys.stdin.isatty():
-        raise CommandError("There is no terminal to ask on: pass the token with --token-fd N.")
-    if token := getpass.getpass("The bot's token, from @BotFather: ").strip():
+    question, instead = "The bot's token, from @BotFather (not shown): ", "Pass the token with --token-fd N."
+    if token := confirm.ask_secret(question, "Nothing was changed", instead):
         return token
     raise CommandError("No token was given, so nothing was changed.")
