@@ -24,7 +24,7 @@ from detection.work import sweep, tasks
 from tests.support import letters, new_updates
 from tests.support.faulty import FaultySite, failing, through
 from tests.support.processes import wait_until
-from tests.support.provisioning import run
+from tests.support.provisioning import look, run
 
 WHO = "arn:aws:iam::000000000000:user/ann"
 A_DAY_AGO = timedelta(days=-1, minutes=-1)
@@ -124,7 +124,7 @@ def test_photos_wait_and_are_answered_once(stack: LocalStack, table: str, user: 
     sent = user.send_album([photo, photo, photo])
     assert {one.status for one in waiting(user, 3)} == {Status.QUEUED}
     wait_until(lambda: told(user))
-    wait_until(lambda: json.loads(run("status", "--json"))["pause"].get("waiting") == 3)
+    wait_until(lambda: json.loads(look("status", "--json"))["pause"].get("waiting") == 3)
     assert (told(user), answers(user)) == ([replies.PAUSED], [])
     assert "3 photos wait" in run("resume")
     for message_id in sent:

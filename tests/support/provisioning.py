@@ -3,9 +3,10 @@
 import io
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 
 from botsite import aws
 from deploy.cfn import cloudformation
@@ -26,6 +27,14 @@ def run(command: str, *arguments: str) -> str:
     # A new service is only made by whoever agrees to it.
     agreed = ["--yes"] if command == "provision" else []
     call_command(command, *arguments, *agreed, stdout=output)
+    return output.getvalue()
+
+
+def look(command: str, *arguments: str) -> str:
+    """Run a command and return what it printed, whatever it thinks of what it saw."""
+    output = io.StringIO()
+    with suppress(CommandError):
+        call_command(command, *arguments, stdout=output)
     return output.getvalue()
 
 
