@@ -7,7 +7,7 @@ import pytest
 from botsite import aws
 from deploy import lock, provision
 from deploy.service import Service
-from tests.support import emulators, local_images, operating, terminals
+from tests.support import emulators, letters, local_images, operating, terminals
 from tests.support.cases import slow_after
 from tests.support.deployed import statuses
 from tests.support.terminals import CTRL_C, CTRL_D
@@ -20,6 +20,12 @@ QUESTIONS: Sequence[tuple[list[str], str, str]] = (
     (["rollback", "yolo5", "--prefix", PREFIX], "Roll back, and replace these machines? [y/N] ", "Nothing was changed"),
     (["teardown", "--prefix", PREFIX], f"Type {PREFIX} to delete all of this: ", "Nothing was deleted"),
     (["dlq", "purge", "--prefix", PREFIX], "Type yes to delete them for good: ", "Nothing was deleted"),
+    (
+        ["dlq", "replay", "--prefix", PREFIX],
+        "Replay them? Each is answered in its chat. [y/N] ",
+        "Nothing was replayed",
+    ),
+    (["dlq", "drop", "--prefix", PREFIX], "Type yes to delete them for good: ", "Nothing was deleted"),
     (["rotate", "telegram-token", "--prefix", PREFIX], "The bot's token, from @BotFather (not", "Nothing was changed"),
     (["poll"], "The bot's token, from @BotFather (not shown): ", "Nothing was started"),
 )
@@ -34,6 +40,9 @@ def endpoint() -> Iterator[str]:
         provision.deploy(Service(PREFIX))
         url_of = Service(PREFIX).output("queue", "JobsDlqUrl")
         aws.client("sqs").send_message(QueueUrl=url_of, MessageBody="no job")
+        aws.client("sqs").send_message(QueueUrl=url_of, MessageBody=letters.body({"chat_id": 1}))
+        jobs = Service(PREFIX).output("queue", "JobsQueueUrl")
+        aws.client("sqs").send_message(QueueUrl=jobs, MessageBody="no job")
         yield url
 
 
