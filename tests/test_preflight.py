@@ -10,8 +10,10 @@ from rich.console import Console
 
 from botsite import aws
 from deploy.cfn import cloudformation
+from deploy.doctor import checks
 from deploy.doctor.region import judge_quota
 from deploy.management import before
+from deploy.operate import cost
 from deploy.preflight import region, rights
 from deploy.provision import Order
 from deploy.service import Service
@@ -186,6 +188,16 @@ def test_free_plan_bakes_on_eligible_type(account: Cloud) -> None:
     assert (state, "c7i-flex.large bakes. US$ 100 of credit: about" in text) == ("warning", True)
     assert "days of this service without photos; then AWS closes the account" in text
     assert before.ready(nobody(), Order(Service("new"))).bake_type == "c7i-flex.large"
+
+
+def test_days_of_credit_are_told_of_the_running_service(account: Cloud) -> None:
+    account.answers[PLAN] = recorded_aws.FREE_PLAN
+    (found,) = checks.run(Service("new"), ["credit"])
+    assert (found.state, found.seen.startswith("US$ 100 of credit: about ")) == (Health.WARNING, True)
+    assert "then AWS closes the account" in found.seen
+    assert found.seen in cost.credit(Service("new"))
+    account.answers[PLAN] = recorded_aws.PAID_PLAN
+    assert checks.run(Service("new"), ["credit"])[0].state is Health.OK
 
 
 def test_key_of_the_account_for_disks_is_pointed_out(account: Cloud) -> None:
