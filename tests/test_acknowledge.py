@@ -184,7 +184,7 @@ def test_message_becomes_sentence_where_there_is_no_picture(
     assert site.deliver(finish(user, photo)) == 200
     (answer,) = said(user)
     assert answer.message_id == before.message_id
-    assert str(answer.text).startswith(f"{replies.NOTHING_FOUND}\n\nI know ")
+    assert str(answer.text).startswith(f"{replies.NOTHING_FOUND}\n\nI can recognise ")
     assert not answer.tells_of_wait
 
 

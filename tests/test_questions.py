@@ -104,7 +104,7 @@ DOG = Detection("dog", 0.9, 0.1, 0.5, 0.1, 0.1)
         (COUNT, [0.9, 0.9], "2 dogs"),
         (COUNT, [0.9, 0.3], "1 or 2 dogs"),
         (ANY, [0.9, 0.9], "Yes: 2 dogs"),
-        (ANY, [0.3], "Perhaps 1 dog"),
+        (ANY, [0.3], "Maybe 1 dog"),
         (WHERE, [0.9], "1 dog on the left."),
     ],
 )

@@ -35,7 +35,7 @@ class Queued:
 
     def add(self, task_id: str, message: dict[str, Any]) -> None:
         """Take a message, the arguments of SendMessage; first send what leaves no room for it in a request."""
-        size = _size(message)
+        size = size_of(message)
         if len(self._messages) == BATCH or self._size + size > LONGEST_BYTES:
             self.send()
         self._messages.append((task_id, message))
@@ -116,7 +116,7 @@ def _broker(connection: Any) -> tuple[Any, ...]:
     return (connection.hostname, connection.port, *(connection.transport_options.get(name) for name in names))
 
 
-def _size(message: Mapping[str, Any]) -> int:
+def size_of(message: Mapping[str, Any]) -> int:
     """Return what SQS counts: the body, and the names, types and values of attributes."""
     attributes = message.get("MessageAttributes") or {}
     values = [value for name, attribute in attributes.items() for value in (name, *attribute.values())]

@@ -9,6 +9,7 @@ from typing import Any
 from celery import Celery
 from kombu.exceptions import KombuError
 
+from . import large, raw
 from .dead_letter_queue import DeadLetterQueue
 from .transport import Channel
 
@@ -28,6 +29,7 @@ class Letter:
     problem: str | None
     receives: int
     sent_at: float
+    large: str | None = None
 
 
 class Letters:
@@ -69,7 +71,7 @@ class Letters:
                     left += 1
                 elif may(letter):
                     self._client.send_message(QueueUrl=self.queue_url, MessageBody=letter.body)
-                    self.delete(letter)
+                    self._dead.delete(letter.receipt_handle)
                     replayed += 1
         return replayed, left
 
@@ -83,8 +85,10 @@ class Letters:
         return deleted
 
     def delete(self, letter: Letter) -> None:
-        """Delete a letter."""
+        """Delete a letter, and the object in S3 that has its body."""
         self._dead.delete(letter.receipt_handle)
+        if letter.large and self._channel.options.large_bucket:
+            self._channel.store.delete([letter.large])
 
     def _parse(self, message: dict[str, Any]) -> Letter:
         attributes = message.get("Attributes", {})
@@ -97,6 +101,7 @@ class Letters:
             problem,
             int(attributes.get("ApproximateReceiveCount", 0)),
             int(attributes.get("SentTimestamp", 0)) / 1000,
+            large.identity_of(raw.read(self._channel._decode_python_message_body(message["Body"]))),
         )
 
     def _judge(self, message: dict[str, Any]) -> tuple[str, str | None]:
@@ -106,9 +111,9 @@ class Letters:
             payload = self._channel._message_to_python(message, self._queue, self.queue_url)
             found = self._channel.Message(payload, channel=self._channel, accept=self._accepted())
             task = str(found.headers["task"])
-            arguments, named, *_ = found.decode()
             problem = None if task in self._app.tasks else "unknown task"
-            if not (isinstance(arguments, list) and isinstance(named, dict)):
+            # What is in S3 stays there: a list should cost no request for each letter.
+            if not large.identity_of(payload) and not _are_arguments(found.decode()):
                 problem = "its arguments are no list and mapping"
         except (KombuError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             problem = f"unreadable: {type(error).__name__}"
@@ -120,3 +125,8 @@ class Letters:
 
         accepted: set[str] = prepare_accept_content(self._app.conf.accept_content)
         return accepted
+
+
+def _are_arguments(body: Any) -> bool:
+    arguments, named, *_ = body
+    return isinstance(arguments, list) and isinstance(named, dict)

@@ -23,6 +23,12 @@ class Options:
     # Queues, the most urgent first: each is asked only while those before it are empty. With a number other than 0, it
     # is also asked for one message after so many of theirs.
     priorities: Mapping[str, int] = field(default_factory=dict)
+    # A bucket for what is longer than SQS takes; None has such a task refused. Give it a lifecycle rule.
+    large_bucket: str | None = None
+    # What is longer, in bytes with its attributes, goes there; SQS's own limit.
+    large_bytes: int = 1_048_576
+    # By queue, the task that runs with what others than Celery send there: the body is its argument.
+    raw_tasks: Mapping[str, str] = field(default_factory=dict)
     # Used only until SQS has told the queue's own; SQS's default.
     visibility_timeout: int = 30
     # A message that was rejected waits so long the first time, and twice as long each time after that.

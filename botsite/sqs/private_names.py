@@ -12,6 +12,7 @@ _NAMES: dict[type, dict[str, tuple[str, ...]]] = {
     SQS.Channel: {
         "_schedule_queue": ("queue",),
         "_message_to_python": ("message", "queue_name", "q_url"),
+        "_decode_python_message_body": ("raw_body",),
         "_delete_message": ("queue_name", "message"),
         "_restore": ("message",),
         "_new_queue": ("queue",),

@@ -14,8 +14,8 @@ from kombu.asynchronous.aws.sqs.message import AsyncMessage
 from kombu.transport import SQS
 from kombu.utils.json import dumps
 
-from . import later
-from .batches import batch_of
+from . import large, later
+from .batches import batch_of, size_of
 from .options import Options
 
 # A session of STS lasts for 15 minutes at least; botocore would ask for the next one all that time.
@@ -42,19 +42,35 @@ class Publishing(SQS.Channel):
             request |= _fifo(queue, message, delay)
         elif delay:
             request["DelaySeconds"] = delay
-        body = dumps(message)
-        request["MessageBody"] = AsyncMessage().encode(body) if self.sqs_base64_encoding else body
+        # A retry has the headers of the message that is tried again.
+        (message.get("headers") or {}).pop(large.HEADER, None)
+        request["MessageBody"] = self._encoded(message)
+        if self.options.large_bucket and size_of(request) > self.options.large_bytes:
+            request["MessageBody"] = self._encoded(self.store.put(message))
         client, url = self.client_of(queue), self._new_queue(queue)
         if batch := batch_of(self.connection.client):
             batch.add(str((message.get("headers") or {}).get("id")), client, url, request)
         else:
             client.send_message(QueueUrl=url, **request)
 
+    def _encoded(self, message: dict[str, Any]) -> str:
+        body: str = dumps(message)
+        return str(AsyncMessage().encode(body)) if self.sqs_base64_encoding else body
+
     # Clients. A queue may have a region and credentials of its own.
 
     def client_of(self, queue: str) -> Any:
         """Return the client for a queue, which others use too."""
         return self.sqs(queue=self.canonical_queue_name(queue))
+
+    @cached_property
+    def store(self) -> large.Store:
+        """Return where long bodies are; `Options.large_bucket` names it."""
+        keys: Any = {"aws_access_key_id": self.conninfo.userid, "aws_secret_access_key": self.conninfo.password}
+        session = self._role_session if self._has_role else Session(**keys)
+        config = self._common.merge(Config(retries={"total_max_attempts": 2}))
+        client = session.client("s3", region_name=self.region, config=config)
+        return large.Store(client, str(self.options.large_bucket))
 
     def new_client_of(self, queue: str, config: Config) -> Any:
         """Return a client for a queue that is configured otherwise."""
@@ -81,14 +97,17 @@ class Publishing(SQS.Channel):
         return self._client(Session(**keys, aws_session_token=session_token), region, config)
 
     def _client(self, session: Session, region: str, config: Config | None = None) -> Any:
-        common = Config(**(self.transport_options.get("client-config") or {}))
         return session.client(
             "sqs",
             region_name=region,
-            config=common.merge(config) if config else common,
+            config=self._common.merge(config) if config else self._common,
             use_ssl=self.is_secure is not False,
             endpoint_url=self.endpoint_url,
         )
+
+    @property
+    def _common(self) -> Config:
+        return Config(**(self.transport_options.get("client-config") or {}))
 
     @cached_property
     def endpoint_url(self) -> str | None:

@@ -10,7 +10,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -71,6 +71,8 @@ class Settlement:
     give_up_at: float
     copy: Mapping[str, Any] | None = None
     due: float = 0.0
+    # The object in S3 that has its body, if it is to be deleted with it.
+    large: str | None = None
 
 
 class Settler(Loop):
@@ -81,18 +83,20 @@ class Settler(Loop):
     2.0 ms per job.
     """
 
-    def __init__(self, client: Any, queue_url: str, options: Options) -> None:
+    def __init__(
+        self, client: Any, queue_url: str, options: Options, delete_large: Callable[[Sequence[str]], None]
+    ) -> None:
         super().__init__("sqs-settle", self._settle)
-        self._client, self._url, self._options = client, queue_url, options
+        self._client, self._url, self._options, self._delete_large = client, queue_url, options, delete_large
         self._todo: SimpleQueue[Settlement | threading.Event] = SimpleQueue()
         self._flushing: list[threading.Event] = []
         self._again: list[Settlement] = []
         self._outage = Outage("settle_failed", options.longest_backoff_seconds, queue_url=queue_url)
         self.start()
 
-    def delete(self, receipt_handle: str) -> None:
-        """Delete a message whose work is done."""
-        self._put(receipt_handle)
+    def delete(self, receipt_handle: str, large: str | None = None) -> None:
+        """Delete a message whose work is done, and then the object in S3 that has its body."""
+        self._put(receipt_handle, large=large)
 
     def release(self, receipt_handle: str, visible_in: int = 0) -> None:
         """Make a message available to other consumers now or in so many seconds, not after its visibility timeout."""
@@ -108,9 +112,10 @@ class Settler(Loop):
         visible_in: int | None = None,
         copy: Mapping[str, Any] | None = None,
         due: float = 0.0,
+        large: str | None = None,
     ) -> None:
         give_up_at = time.monotonic() + self._options.settle_seconds
-        self._todo.put(Settlement(receipt_handle, visible_in, give_up_at, copy, due))
+        self._todo.put(Settlement(receipt_handle, visible_in, give_up_at, copy, due, large))
 
     def flush(self) -> None:
         """Wait until everything handed over so far is settled, but for at most five seconds."""
@@ -185,6 +190,7 @@ class Settler(Loop):
         retry: list[tuple[Settlement, object]] = []
         try:
             reply = operation(QueueUrl=self._url, Entries=[entry(*numbered) for numbered in enumerate(batch)])
+            refused = {int(failure["Id"]) for failure in reply.get("Failed", [])}
             for failure in reply.get("Failed", []):
                 if failure["SenderFault"]:  # Mostly an expired receipt handle: the message is back in the queue.
                     log.warning("settle_refused", extra={"queue_url": self._url, "code": failure["Code"]})
@@ -192,7 +198,10 @@ class Settler(Loop):
                     retry.append((batch[int(failure["Id"])], failure["Code"]))
         except Exception as error:  # noqa: BLE001 - whatever it is, the batch must not be lost
             return [(settlement, error) for settlement in batch]
-        COUNTS.add(done, self._url, len(batch) - len(reply.get("Failed", [])))
+        COUNTS.add(done, self._url, len(batch) - len(refused))
+        # Not before: a message that comes back needs its body.
+        if large := [one.large for number, one in enumerate(batch) if one.large and number not in refused]:
+            self._delete_large(large)
         return retry
 
 

@@ -11,14 +11,15 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError
 from kombu.transport import SQS, virtual
 from kombu.transport.virtual.base import queue_declare_ok_t
 
-from . import later, moving
+from . import large, later, moving, raw
 from .messages import Message, QoS
 from .options import Options
 from .priorities import Turns
@@ -126,7 +127,42 @@ class Channel(Publishing):
             return
         with self._slots:
             self._arriving |= arriving
-        self.hub.call_soon(self._deliver, queue, messages)
+        self.hub.call_soon(self._deliver, queue, self._fetched(queue, messages))
+
+    def _fetched(self, queue: str, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return the messages, with the bodies that are in S3; those whose body can't be had go back to the queue."""
+        if not self.options.large_bucket:
+            return messages
+        ready, outage = [], None
+        for message in messages:
+            try:
+                self._fetch(message, outage)
+            except Exception as error:  # noqa: BLE001 - nothing may end the receiving
+                # An error of S3's own came soon; waiting for each timeout would take longer than messages are hidden.
+                outage = error if isinstance(error, BotoCoreError) else outage
+                text = f"{type(error).__name__}: {error}"
+                log.warning(
+                    "body_unavailable", extra={"queue": queue, "message_id": message["MessageId"], "error": text}
+                )
+                self._later(queue, message)
+            else:
+                ready.append(message)
+        return ready
+
+    def _fetch(self, message: dict[str, Any], outage: BotoCoreError | None) -> None:
+        identity = large.identity_of(raw.read(self._decode_python_message_body(message["Body"])))
+        if identity and outage:
+            raise outage
+        if identity:
+            message[large.HEADER] = self.store.get(identity)
+
+    def _later(self, queue: str, message: Mapping[str, Any]) -> None:
+        handle = message["ReceiptHandle"]
+        self._settlers[self._urls[queue]].release(handle, self.options.retry_seconds(_receives(message)))
+        RECEIVING.settled(handle)
+        with self._slots:
+            self._arriving.pop(handle, None)
+            self._slots.notify_all()
 
     def _give_back(self, arriving: Mapping[str, str]) -> None:
         for handle, queue in arriving.items():
@@ -147,9 +183,10 @@ class Channel(Publishing):
 
     def _deliver_one(self, queue: str, message: dict[str, Any], callback: Callable[[Any], None]) -> None:
         try:
+            body = message.pop(large.HEADER, None)
             payload = self._message_to_python(message, queue, self._new_queue(queue))
             if not self._postponed(queue, message, payload):
-                callback(payload)
+                callback(payload if body is None else payload | {"body": body})
         except Exception:
             log.exception("message_failed", extra={"queue": queue, "message_id": message.get("MessageId")})
             # It comes back with growing delays, and ends as a dead letter.
@@ -157,6 +194,12 @@ class Channel(Publishing):
         if not self.qos.holds(message["ReceiptHandle"]):
             # It could not be parsed, or its consumer does not acknowledge.
             RECEIVING.settled(message["ReceiptHandle"])
+
+    def _message_to_python(self, message: dict[str, Any], queue_name: str, q_url: str) -> Any:
+        """Return kombu's payload of a message; what Celery did not send runs the task that is named for its queue."""
+        if task := self.options.raw_tasks.get(queue_name):
+            message = raw.as_task(message, self._decode_python_message_body(message["Body"]), task)
+        return super()._message_to_python(message, queue_name, q_url)
 
     def _postponed(self, queue: str, message: dict[str, Any], payload: Any) -> bool:
         """Return False if the message is due; else have it sent again, for Celery would hold it in memory."""
@@ -181,14 +224,18 @@ class Channel(Publishing):
     def _settler(self, queue_url: str, queue: str | None = None) -> Settler:
         if queue_url not in self._settlers:
             client = self.client_of(queue) if queue else self.sqs()
-            self._settlers[queue_url] = Settler(client, queue_url, self.options)
+            self._settlers[queue_url] = Settler(client, queue_url, self.options, self._delete_bodies)
         return self._settlers[queue_url]
+
+    def _delete_bodies(self, identities: Sequence[str]) -> None:
+        self.store.delete(identities)
 
     def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
         """Have the message deleted; its slot is free at once."""
         if self.qos.holds(delivery_tag):
-            delivery_info = self.qos.get(delivery_tag).delivery_info
-            self._settler(delivery_info["sqs_queue"]).delete(delivery_tag)
+            message = self.qos.get(delivery_tag)
+            identity = large.identity_of({"headers": message.headers}) if self.options.large_bucket else None
+            self._settler(message.delivery_info["sqs_queue"]).delete(delivery_tag, identity)
             self.qos.ack(delivery_tag)
 
     def basic_reject(self, delivery_tag: str, requeue: bool = False) -> None:

@@ -75,7 +75,7 @@ def consume(name: str, url: str) -> None:
     """Receive a message, keep it hidden, give it back, receive it again and delete it."""
     with _received(name, url) as handle:
         Heartbeat({url: aws.client("sqs")}, lambda: {url: [handle]}, Options()).beat()
-        settler = Settler(aws.client("sqs"), url, Options())
+        settler = Settler(aws.client("sqs"), url, Options(), lambda _: None)
         settler.release(handle)
     with _received(name, url) as handle:
         settler.delete(handle)

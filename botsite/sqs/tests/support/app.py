@@ -12,6 +12,9 @@ from typing import Any
 from celery import Celery
 from celery.exceptions import Reject
 from celery.signals import worker_ready
+from opentelemetry import trace
+from opentelemetry.instrumentation.celery import CeleryInstrumentor
+from opentelemetry.sdk.trace import TracerProvider
 
 from ... import RECEIVING, Options, install, settings
 from .processes import free_port, wait_until
@@ -58,9 +61,9 @@ def make_app(queues: str | Mapping[str, str], sqs: Options | None = None, **opti
             write_note(f"still {RECEIVING.held()}")
 
     @app.task(name="try_again", bind=True, max_retries=2, shared=False)
-    def try_again(self: Any, seconds: float) -> None:
+    def try_again(self: Any, seconds: float, text: str = "") -> None:
         """Retry twice, each time later."""
-        write_note(f"try {self.request.retries} at {time.time()}")
+        write_note(f"{'long ' if text else ''}try {self.request.retries} at {time.time()}")
         if self.request.retries < 2:
             raise self.retry(countdown=seconds)
 
@@ -84,6 +87,16 @@ def make_app(queues: str | Mapping[str, str], sqs: Options | None = None, **opti
         """Refuse the message."""
         raise Reject("not mine", requeue=False)
 
+    @app.task(name="tell", bind=True, shared=False)
+    def tell(self: Any, event: Any) -> None:
+        """Note what others than Celery have sent."""
+        write_note(f"{self.request.id} {json.dumps(event)}")
+
+    @app.task(name="note_trace", shared=False)
+    def note_trace() -> None:
+        """Note the trace that this belongs to."""
+        write_note(f"trace {trace.get_current_span().get_span_context().trace_id:032x}")
+
     @app.task(name="note_time", shared=False)
     def note_time(text: str) -> None:
         """Note when this ran."""
@@ -102,6 +115,8 @@ if "WORKER" in os.environ:  # The test starts this file as a worker: `celery -A 
     logging.basicConfig()
     logging.getLogger(settings.__module__.rpartition(".")[0]).setLevel(logging.INFO)
     told = json.loads(os.environ["WORKER"])
+    if told["options"].pop("traced", False):
+        CeleryInstrumentor().instrument(tracer_provider=TracerProvider())
     app = make_app(told["queues"], Options(**told["sqs"]), **told["options"])
     app.conf.broker_transport_options["wait_time_seconds"] = 1
 

@@ -74,9 +74,9 @@ class Aws:
         with urllib.request.urlopen(request) as reply:  # noqa: S310 - it is ours
             return json.load(reply)
 
-    def new_client(self) -> Any:
-        """Return another client of the emulated SQS."""
-        return _client()
+    def new_client(self, service: str = "sqs") -> Any:
+        """Return another client of the emulated AWS."""
+        return _client(service)
 
 
 def _client(service: str = "sqs") -> Any:
