@@ -33,6 +33,7 @@ COMMANDS = {
     "poll": "",
     "provision": "--plan --check --domain --hosted-zone-id --self-signed --parameter --monthly-budget --token-fd "
     "--weights",
+    "restart": "--wait --yes",
     "resume": "",
     "rollback": "--to --list --wait --yes",
     "rotate": "",

@@ -26,6 +26,11 @@ QUESTIONS: Sequence[tuple[list[str], str, str]] = (
         "Nothing was replayed",
     ),
     (["dlq", "drop", "--prefix", PREFIX], "Type yes to delete them for good: ", "Nothing was deleted"),
+    (
+        ["restart", "metrics", "--prefix", PREFIX],
+        f"of {PREFIX}-metrics with new ones of the same",
+        "Nothing was restarted",
+    ),
     (["rotate", "telegram-token", "--prefix", PREFIX], "The bot's token, from @BotFather (not", "Nothing was changed"),
     (["poll"], "The bot's token, from @BotFather (not shown): ", "Nothing was started"),
 )

@@ -124,7 +124,7 @@ class Deployer:
 
     def rotate(self) -> None:
         """Rotate a secret."""
-        run("rotate", "results-key", "--prefix", self.service.prefix)
+        run("rotate", "results-key", "--yes", "--prefix", self.service.prefix)
 
     def budget(self) -> None:
         """Make a budget, change what it allows, and remove it."""
