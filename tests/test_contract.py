@@ -42,7 +42,7 @@ COMMANDS = {
     "simulate_scaling": "--json --shape --rate --photos --trace --seed --latency --keep-warm --warm-pool --max "
     "--boot-seconds --sends-per-second --policy",
     "stack_env": "",
-    "status": "--json",
+    "status": "--watch --json",
     "teardown": "--plan --yes",
     "trace": "--json",
     "version": "",

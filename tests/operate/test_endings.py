@@ -108,6 +108,18 @@ def test_silent_aws_is_one_line_of_status(silent: socket.socket) -> None:
     assert (process.returncode, errors.startswith("CommandError: Not known: stacks, ")) == (1, True)
 
 
+@pytest.mark.slow
+def test_watched_status_is_printed_until_ctrl_c(stack: LocalStack) -> None:
+    with operating.start("status", "--watch", env=operating.of(stack)) as process:
+        assert process.stdout
+        heads = 0
+        while heads < 2:
+            heads += process.stdout.readline().startswith("objdet, http://")
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate()
+    assert (process.returncode, "Traceback" in errors) == (130, False)
+
+
 def test_doctor_says_soon_that_aws_is_silent(silent: socket.socket) -> None:
     with running(silent, "doctor") as process:
         assert process.stderr

@@ -25,10 +25,10 @@ class Command(DataCommand):
     """List, replay or delete; what is replayed is answered after all."""
 
     help = (
-        "List, replay or delete (purge) the dead letters of the jobs queue; replay leaves out what nobody could be "
-        "answered for. `drop` deletes what is no job from the jobs queue itself, where it is tried again and again. "
-        "Needs on both queues sqs:GetQueueAttributes, ReceiveMessage, ChangeMessageVisibility, DeleteMessage, "
-        "SendMessage, and dynamodb:GetItem, UpdateItem."
+        "List, replay or delete dead letters of the jobs queue; replay leaves out what nobody could be answered for. "
+        "`drop` deletes what is no job from the jobs queue itself, where it is tried again and again. Needs on both "
+        "queues sqs:GetQueueAttributes, ReceiveMessage, ChangeMessageVisibility, DeleteMessage, SendMessage, and "
+        "dynamodb:GetItem, UpdateItem."
     )
     interrupted = "Interrupted. What was replayed or deleted by then stays so: `dlq list` shows what is left."
     needs = ("JOBS_QUEUE_URL", "PREDICTIONS_TABLE")

@@ -17,8 +17,8 @@ class Command(StackCommand):
     """Replace each machine of a role by a new one of the same image."""
 
     help = (
-        "Replace the machines of a role with new ones of the same image, one after the other: they read settings and "
-        "secrets again, and no photo is lost. Needs autoscaling:StartInstanceRefresh and DescribeAutoScalingGroups."
+        "Restart a role: new machines of the same image take the place of its machines, one after the other, and read "
+        "settings and secrets again. Needs autoscaling:StartInstanceRefresh and DescribeAutoScalingGroups."
     )
     interrupted = "Interrupted. What is begun goes on by itself."
 

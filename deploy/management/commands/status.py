@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,6 +20,8 @@ from deploy.operate import status
 from deploy.service import Service
 from metrics.health.findings import Finding, Health
 
+# Between two screens of --watch.
+_WATCH_SECONDS = 5
 _COLOURS = {Health.OK: "default", Health.WARNING: "yellow", Health.FAILED: "bold red", Health.UNKNOWN: "cyan"}
 _SIGNS = {Health.OK: " ", Health.WARNING: "~", Health.FAILED: "!", Health.UNKNOWN: "?"}
 
@@ -37,18 +40,29 @@ class Command(StackCommand):
         """Add the format."""
         super().add_arguments(parser)
         parser.add_argument("--json", action="store_true", help="print it as JSON")
+        parser.add_argument("--watch", action="store_true", help="print it again and again, until Ctrl-C")
 
     def run(self, service: Service, **options: Any) -> None:
         """Read everything, and print it."""
+        while options["watch"]:
+            with suppress(CommandError):
+                self._show(service, options["json"], watched=True)
+            self.stdout.flush()
+            time.sleep(_WATCH_SECONDS)
+        self._show(service, options["json"])
+
+    def _show(self, service: Service, as_json: bool, watched: bool = False) -> None:
         exists, deadline = background.start(service.require), time.monotonic() + status.SECONDS
         found, at = status.read_status(service), datetime.now(UTC)
         _raise_if_missing(exists, max(0.0, deadline - time.monotonic()), found)
-        if options["json"]:
+        if as_json:
             data = {name.replace(" ", "_"): _data(part) for name, part in found.items()}
             whole = {"prefix": service.prefix, "place": aws.place(), "at": at.isoformat(timespec="seconds"), **data}
             self.stdout.write(json.dumps(whole, indent=2, default=str))
         else:
             console = self.console()
+            if watched:
+                console.clear()
             console.print(f"{service}, {aws.place()}, {at:%Y-%m-%d %H:%M:%S} UTC", style="bold", markup=False)
             _print(console, found)
         if trouble := _trouble(found):
