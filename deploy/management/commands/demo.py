@@ -34,7 +34,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             answer = demo.run(options["once"], options["folder"], options["warm_machines"])
-        except (ChildFailed, StackError, TimeoutError, WeightsMissing) as error:
+        except (demo_environment.AlreadyRunning, ChildFailed, StackError, TimeoutError, WeightsMissing) as error:
             raise CommandError(str(error)) from error
         if answer is None:
             raise CommandError("stopped before the sample photo was answered")
