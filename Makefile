@@ -5,7 +5,7 @@ RUN := .venv/bin/python
 AUDITORS := checkov==3.3.30 parliament==1.6.4 policy_sentry==0.13.2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint torch lock audit bench chaos history upgrade
+.PHONY: help demo test test-all lint torch text lock audit bench chaos history upgrade
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,10 @@ torch: ## install PyTorch and ultralytics too, and export YOLO_WEIGHTS for the w
 	@$(PYTHON) deploy/local/install.py --torch
 	@$(RUN) manage.py export_weights
 
+text: ## install what reads the text in photos (28 MB), for READ_TEXT=on
+	@$(PYTHON) deploy/local/install.py
+	@$(RUN) -m pip install --disable-pip-version-check --no-deps --require-hashes --requirement requirements-text.lock
+
 # One version of each package for all Pythons and platforms; the newest that Python 3.11 can have. The largest lock comes
 # first, and the others take its versions. Without PyTorch, whose build depends on the machine: no lock has it.
 WHOLE := tests/requirements.lock
@@ -47,6 +51,7 @@ lock: ## rewrite the *.lock files after a change of a requirements file; UPGRADE
 	@$(LOCK) --constraint $(WHOLE) $(LAPTOP) --output-file requirements.lock
 	@for name in requirements-torch deploy/local/uv deploy/docker/polybot deploy/docker/metrics deploy/docker/yolo5; do \
 		$(LOCK) --constraint $(WHOLE) $$name.txt --output-file $$name.lock || exit; done
+	@$(LOCK) --no-deps requirements-text.txt --output-file requirements-text.lock
 
 audit: ## checkov on the templates, parliament and policy_sentry on the policies, in an environment of its own (400 MB)
 	@$(PYTHON) deploy/local/install.py --tests

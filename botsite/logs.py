@@ -30,6 +30,9 @@ _SECRET_SETTINGS = (
 _SHORTEST_SECRET = 8
 _hidden: set[str] = set()
 
+# The id of no prediction, which are hexadecimal: `doctor` asks a site for it, and `logs` leaves that out.
+PROBE = "doctor"
+
 
 def _stamp(logger: Any, method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
     """Add the time, ISO 8601, UTC, milliseconds."""

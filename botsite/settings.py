@@ -103,6 +103,8 @@ BOT_LANGUAGES = _languages("BOT_LANGUAGES", env.str("BOT_LANGUAGES", default="")
 STORAGE_CHAT = _chat("STORAGE_CHAT", env.str("STORAGE_CHAT", default=""))
 # Whether people who have to wait are told for how long: on, or off.
 ACKNOWLEDGE = env.bool("ACKNOWLEDGE", default=True)
+# Whether a button reads what is written in a photo; workers need requirements-text.txt then.
+READ_TEXT = env.bool("READ_TEXT", default=False)
 # Of one person; None for no limit.
 PHOTOS_PER_MINUTE = _most("PHOTOS_PER_MINUTE", env.str("PHOTOS_PER_MINUTE", default=""))
 PHOTOS_PER_DAY = _most("PHOTOS_PER_DAY", env.str("PHOTOS_PER_DAY", default=""))

@@ -1,9 +1,14 @@
 """What AWS's Free Plan leaves of an account's credits: when they end, AWS closes the account."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from botsite import aws
+from deploy import costs, stacks
+from deploy.service import Service
+from metrics.health.findings import Finding, ok, only_on_aws, warning
 
 BILLING = "https://console.aws.amazon.com/billing"
 _DAYS_A_MONTH = 365 / 12
@@ -39,3 +44,18 @@ def account_plan() -> AccountPlan | None:
         return None
     credit = state.get("accountPlanRemainingCredits", {}).get("amount")
     return AccountPlan(state["accountPlanType"] == "FREE", credit, state.get("accountPlanExpirationDate"))
+
+
+def month(service: Service, values: Mapping[str, str] | None = None) -> float:
+    """Return what a month of the service without photos costs, with what is deployed or asked for, in US dollars."""
+    planned = stacks.planned(service, values)
+    return sum(one.dollars for one in costs.idle_month([costs.resources(*one) for one in planned]))
+
+
+@only_on_aws("plan of the account")
+def read_credit(service: Service) -> Finding[Any]:
+    """Say for how many days the account's credits last, if it closes at their end."""
+    plan = account_plan()
+    if plan is None or not plan.free:
+        return ok("the account is not on the Free Plan, so it doesn't close when credits end")
+    return warning(f"{plan.told(month(service))}.", f"Upgrade it in time: {BILLING}")

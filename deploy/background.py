@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 from metrics.health.findings import Finding
 
+# How the error of a read that is late begins.
+LATE = "no answer within"
 Value = TypeVar("Value")
 Read = Callable[[], Finding[Any]]
 
@@ -36,7 +38,7 @@ def gather(
     wait(running.values(), seconds)
     found: dict[str, Finding[Any]] = {}
     for name, one in running.items():
-        late = TimeoutError(f"no answer within {seconds:g} s")
+        late = TimeoutError(f"{LATE} {seconds:g} s")
         error = one.exception() if one.done() else late
         found[name] = (explained(name, error) if error else one.result()).called(name)
     return found

@@ -5,20 +5,23 @@ import secrets
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from botsite import aws, logs
 from deploy.certificates import acm
 from deploy.service import Service
 from deploy.webhook import bot, bot_api, registration
 
+# For how long processes accept the previous value.
+_GRACE = timedelta(hours=1)
 _ALPHABET = string.ascii_letters + string.digits
 _BY_ITSELF = (
     "Sites and workers pick it up within ten minutes, or with the first call that needs it; the previous value is "
     "valid for an hour. To invalidate it at once, rotate again and restart the sites."
 )
 _RESTART_SITES = (
-    "A site reads it when it starts. Restart the sites, one after the other: aws autoscaling start-instance-refresh "
-    "--auto-scaling-group-name {service}-polybot --preferences MinHealthyPercentage=100,MaxHealthyPercentage=200"
+    "A site reads it when it starts. Restart the sites, one after the other: python manage.py restart polybot "
+    "--prefix {service}"
 )
 
 
@@ -43,6 +46,15 @@ DRAWN: Mapping[str, Secret] = {
     "admin-password": Secret("ADMIN_PASSWORD", 24, _RESTART_SITES),
 }
 TOKEN = "telegram-token"  # noqa: S105  # the name of the secret, not its value
+
+
+def ends_grace(service: Service, name: str) -> bool:
+    """Return whether a value that is still valid next to the present one would be refused from now on."""
+    if DRAWN[name].then is not _BY_ITSELF:
+        return False
+    found = aws.client("secretsmanager").describe_secret(SecretId=f"{service}/{name}")
+    kept = any("AWSPREVIOUS" in stages for stages in found.get("VersionIdsToStages", {}).values())
+    return kept and datetime.now(UTC) - found["LastChangedDate"] < _GRACE
 
 
 def rotate(service: Service, name: str) -> str:

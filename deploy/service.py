@@ -80,8 +80,8 @@ class Service:
         stack = self.find(part)
         if stack is None or stack.empty:
             raise StackError(
-                f"There is no stack {self.stack_name(part)} in {settings.AWS_REGION}. Check --prefix and AWS_REGION, "
-                f"or deploy it: python manage.py provision --prefix {self}"
+                f"There is no stack {self.stack_name(part)} in {settings.AWS_REGION}. Is it in another region "
+                f"(AWS_REGION), or has it another --prefix? If neither: python manage.py provision --prefix {self}"
             )
         return stack
 
@@ -93,8 +93,11 @@ class Service:
         if any(stack.name.startswith(f"{self}-") and _service_of(stack) == self.prefix for stack in found):
             return
         others = ", ".join(sorted({name for name in map(_service_of, found) if name}))
-        there = f"Services there: {others}." if others else f"Create it: python manage.py provision --prefix {self}"
-        raise StackError(f"There is no service {self} in {settings.AWS_REGION}: check --prefix and AWS_REGION. {there}")
+        there = f"Services there: {others}." if others else f"If neither: python manage.py provision --prefix {self}"
+        raise StackError(
+            f"There is no service {self} in {settings.AWS_REGION}: is it in another region (AWS_REGION), or has it "
+            f"another --prefix? {there}"
+        )
 
     def setting(self, name: str) -> str:
         """Return what a process of the service gets for one of OUTPUTS; raise StackError if a stack is incomplete."""

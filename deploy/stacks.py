@@ -93,8 +93,8 @@ def set_value(service: Service, part: str, name: str, value: str, report: Report
     given: list[dict[str, Any]] = [{"ParameterKey": name, "ParameterValue": value}]
     given += [{"ParameterKey": key, "UsePreviousValue": True} for key in sorted(stack.parameters) if key != name]
     body = cloudformation.body(stack)
-    if change_sets.create(stack.name, stack, _CHANGE_SET, body, given, service.tags()):
-        change_sets.execute(stack.name, _CHANGE_SET, report)
+    if made := change_sets.create(stack.name, stack, _CHANGE_SET, body, given, service.tags()):
+        change_sets.execute(stack.name, made, report)
 
 
 def find_drift(service: Service, report: Report = silent) -> Comparison:
@@ -177,9 +177,9 @@ def _deploy(service: Service, part: str, text: Template, values: Mapping[str, st
         stack = None
     if stack and not stack.empty:
         _updatable(service, stack)
-    if not _change_set(service, part, stack, text, values):
+    if not (made := _change_set(service, part, stack, text, values)):
         return "unchanged"
-    change_sets.execute(service.stack_name(part), _CHANGE_SET, report)
+    change_sets.execute(service.stack_name(part), made, report)
     return "created" if stack is None or stack.empty else "updated"
 
 
@@ -189,7 +189,7 @@ def _updatable(service: Service, stack: Stack) -> None:
         raise StackError(f"{stack.name} is {stack.status}. {way_out}")
 
 
-def _change_set(service: Service, part: str, stack: Stack | None, text: Template, values: Mapping[str, str]) -> bool:
+def _change_set(service: Service, part: str, stack: Stack | None, text: Template, values: Mapping[str, str]) -> str:
     given = {key: value for key, value in values.items() if key in text.parameters} | {"Prefix": service.prefix}
     chosen: list[dict[str, Any]] = [{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()]
     kept = _kept(stack, text, given)

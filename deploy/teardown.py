@@ -1,4 +1,4 @@
-"""Delete the service: its stacks, then what is in none: images, certificates, DNS records, log groups, the budget."""
+"""Delete the service: its stacks, then what is in none: images, certificates, log groups, the budget, and more."""
 
 import time
 from collections.abc import Iterator
@@ -13,11 +13,12 @@ from deploy.cfn.cloudformation import Change, Event, Report
 from deploy.images import ami, builder
 from deploy.service import Service
 
-_IMAGE, _SNAPSHOT, _RECORD, _LOGS = (
+_IMAGE, _SNAPSHOT, _RECORD, _LOGS, _TABLE = (
     "AWS::EC2::Image",
     "AWS::EC2::Snapshot",
     "AWS::Route53::RecordSet",
     "AWS::Logs::LogGroup",
+    "AWS::DynamoDB::Table",
 )
 # An instance may take some minutes to terminate.
 _ENDING_SECONDS = 5 * 60
@@ -25,22 +26,37 @@ _ENDING_SECONDS = 5 * 60
 _MANY = 10_000
 
 
-def plan(service: Service) -> list[Change]:
+def plan(service: Service, records: bool) -> list[Change]:
     """Return what `delete` would remove."""
-    return [*stacks.deletions(service), *_outside_stacks(service)]
+    return [*stacks.deletions(service), *_outside_stacks(service, records)]
 
 
-def delete(service: Service, report: Report) -> list[str]:
+def delete(service: Service, report: Report, records: bool) -> list[str]:
     """Delete everything, and return the names of the deleted stacks. Running it again finishes an interrupted run.
 
-    Raise StackError, before anything is deleted, if somebody else made one of the stacks.
+    DNS records by which AWS validated a certificate are only deleted with `records`: a certificate in another region,
+    such as CloudFront's, may renew by the same one, and nobody can see that. Raise StackError, before anything is
+    deleted, if somebody else made one of the stacks.
     """
     # The network can't be deleted while a bake's builder is in it.
     builder.end(builder.all_of(service))
     deleted = stacks.delete(service, report)
     # Only now: a listener holds the certificate, and instances run from the images.
-    _delete_outside_stacks(service, report)
+    _delete_outside_stacks(service, report, records)
     return deleted
+
+
+def records(service: Service) -> list[str]:
+    """Return the names of the DNS records that we made to validate certificates."""
+    found = [validation.made(state) for state in acm.ours(service, "AMAZON_ISSUED")]
+    return [str(one[1]["Name"]) for one in found if one]
+
+
+def copies(service: Service) -> list[str]:
+    """Return the names of the tables into which somebody has restored predictions, as the runbook names them."""
+    pages = aws.client("dynamodb").get_paginator("list_tables").paginate()
+    wanted = f"{service}-predictions-restored"
+    return [name for page in pages for name in page["TableNames"] if name.startswith(wanted)]
 
 
 def leftovers(service: Service) -> list[str]:
@@ -72,21 +88,22 @@ def log_groups(service: Service) -> Iterator[tuple[str, str]]:
                 yield group["logGroupName"], arn
 
 
-def _outside_stacks(service: Service) -> list[Change]:
-    issued = list(acm.ours(service, "AMAZON_ISSUED"))
-    records = [found[1]["Name"] for state in issued if (found := validation.made(state))]
-    named = [one["DomainName"] for one in [*acm.ours(service, "IMPORTED"), *issued]]
+def _outside_stacks(service: Service, with_records: bool) -> list[Change]:
+    validated = records(service) if with_records else []
+    named = [one["DomainName"] for kind in ("IMPORTED", "AMAZON_ISSUED") for one in acm.ours(service, kind)]
     budgets = [budget.name(service)] if budget.find(service) else []
     return [
         *(Change(budget.name(service), "Remove", one, budget.TYPE) for one in budgets),
+        *(Change(f"{service}-copies", "Remove", one, _TABLE) for one in copies(service)),
         *(Change(f"{service}-images", "Remove", image.name, _IMAGE) for image in ami.all_of(service)),
         *(Change(f"{service}-images", "Remove", one, _SNAPSHOT) for one in ami.lone_snapshots(service)),
-        *(Change(f"{service}-certificate", "Remove", one, _RECORD) for one in records),
+        *(Change(f"{service}-certificate", "Remove", one, _RECORD) for one in validated),
         *(Change(f"{service}-certificate", "Remove", one, acm.TYPE) for one in named),
     ]
 
 
-def _delete_outside_stacks(service: Service, report: Report) -> None:
+def _delete_outside_stacks(service: Service, report: Report, with_records: bool) -> None:
+    delete_copies(service, report)
     for image in ami.all_of(service):
         ami.remove(image)
         report(Event(f"{service}-images", image.name, _IMAGE, "DELETE_COMPLETE"))
@@ -94,7 +111,7 @@ def _delete_outside_stacks(service: Service, report: Report) -> None:
         ami.remove_snapshot(snapshot)
         report(Event(f"{service}-images", snapshot, _SNAPSHOT, "DELETE_COMPLETE"))
     # Before the certificate, which says where its record is.
-    for state in acm.ours(service, "AMAZON_ISSUED"):
+    for state in acm.ours(service, "AMAZON_ISSUED") if with_records else ():
         if record := validation.remove(state):
             report(Event(f"{service}-certificate", record, _RECORD, "DELETE_COMPLETE"))
     for arn in acm.delete(service):
@@ -104,6 +121,13 @@ def _delete_outside_stacks(service: Service, report: Report) -> None:
         report(Event(f"{service}-logs", name, _LOGS, "DELETE_COMPLETE"))
     if budget.remove(service):
         report(Event(budget.name(service), budget.name(service), budget.TYPE, "DELETE_COMPLETE"))
+
+
+def delete_copies(service: Service, report: Report) -> None:
+    """Delete the tables into which somebody has restored predictions: people's data, too."""
+    for name in copies(service):
+        aws.client("dynamodb").delete_table(TableName=name)
+        report(Event(f"{service}-copies", name, _TABLE, "DELETE_COMPLETE"))
 
 
 def existing(service: Service) -> list[str]:

@@ -33,6 +33,7 @@ COMMANDS = {
     "poll": "",
     "provision": "--plan --check --domain --hosted-zone-id --self-signed --parameter --monthly-budget --token-fd "
     "--weights",
+    "restart": "--wait --yes",
     "resume": "",
     "rollback": "--to --list --wait --yes",
     "rotate": "",
@@ -41,7 +42,7 @@ COMMANDS = {
     "simulate_scaling": "--json --shape --rate --photos --trace --seed --latency --keep-warm --warm-pool --max "
     "--boot-seconds --sends-per-second --policy",
     "stack_env": "",
-    "status": "--json",
+    "status": "--watch --json",
     "teardown": "--plan --yes",
     "trace": "--json",
     "version": "",

@@ -57,6 +57,15 @@ def undisturbed(stack: LocalStack) -> Iterator[None]:
         letters.clear()
 
 
+@pytest.fixture
+def made_queue(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A jobs queue that no worker reads."""
+    url = aws.client("sqs").create_queue(QueueName=f"unread-{uuid4().hex[:8]}")["QueueUrl"]
+    monkeypatch.setattr(settings, "JOBS_QUEUE_URL", url)
+    yield url
+    aws.client("sqs").delete_queue(QueueUrl=url)
+
+
 def bury() -> None:
     """Bury; the service's own metric worker may have its turn just now."""
     wait_until(sweep.bury)
@@ -130,7 +139,7 @@ def test_replayed_letter_is_answered_again(undisturbed: None, prediction: Predic
     predictions.fail(prediction.prediction_id, reasons.of("sorry"))
     letters.put_many(["not a job"] * MANY)
     letter = letters.bury(prediction)
-    call_command("dlq", "replay", "--id", letter)
+    call_command("dlq", "replay", "--id", letter, "--yes")
     assert reaches(prediction, Status.SUCCEEDED).enqueued_at
     assert dead_letters.count() == MANY
 
@@ -143,9 +152,41 @@ def test_replay_waits_for_apology(
     letters.bury(prediction)
     monkeypatch.setattr(deliveries, "LEASE", timedelta(seconds=10))
     deliveries.claim(prediction.prediction_id)
-    call_command("dlq", "replay")
-    assert capsys.readouterr().out.startswith("Waiting for 1 dead letter: the apology is being sent right now")
+    call_command("dlq", "replay", "--yes")
+    assert "\nWaiting for 1 dead letter: the apology is being sent right now" in capsys.readouterr().out
     reaches(prediction, Status.SUCCEEDED)
+
+
+def test_replay_plans_asks_and_leaves_out_what_answers_nobody(
+    undisturbed: None, prediction: Prediction, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd, lost = letters.put("not a job"), letters.put(letters.body({"prediction_id": uuid4().hex}))
+    good = letters.bury(prediction)
+    call_command("dlq", "replay", "--plan")
+    assert capsys.readouterr().out == (
+        "To replay: 1 dead letter: 1 of detection.detect\n"
+        "Left alone, as nobody could be answered: 2 dead letters: 1 that are not jobs, 1 whose photo is gone\n"
+    )
+    with pytest.raises(CommandError, match=r"Nothing was replayed: there is no terminal .* Add --yes"):
+        call_command("dlq", "replay")
+    assert left() == sorted([odd, lost, good])
+    call_command("dlq", "replay", "--yes")
+    assert left() == sorted([odd, lost])
+    reaches(prediction, Status.SUCCEEDED)
+
+
+def test_unreadable_message_is_dropped_from_jobs_queue(made_queue: str, capsys: pytest.CaptureFixture[str]) -> None:
+    job = letters.body({"prediction_id": "a"})
+    for body in ("certainly not a job", job):
+        aws.client("sqs").send_message(QueueUrl=made_queue, MessageBody=body)
+    call_command("dlq", "drop", "--plan")
+    assert "'certainly not a job'\nFound 1 message that is no job." in capsys.readouterr().out
+    with pytest.raises(CommandError, match="Nothing was deleted: there is no terminal"):
+        call_command("dlq", "drop")
+    call_command("dlq", "drop", "--yes")
+    assert "Dropped 1 message that is no job." in capsys.readouterr().out
+    found = aws.client("sqs").receive_message(QueueUrl=made_queue, MaxNumberOfMessages=10)["Messages"]
+    assert [message["Body"] for message in found] == [job]
 
 
 def test_list_shows_odd_letters_without_obeying_them(undisturbed: None, capsys: pytest.CaptureFixture[str]) -> None:
@@ -171,7 +212,7 @@ def test_purge_by_id_deletes_one_letter(undisturbed: None, capsys: pytest.Captur
     assert left() == [second]
 
 
-@pytest.mark.parametrize("action", slow_after(1, [["purge", "--yes"], ["replay"]]))
+@pytest.mark.parametrize("action", slow_after(1, [["purge", "--yes"], ["replay", "--yes"]]))
 def test_missing_letters_are_named(undisturbed: None, action: list[str]) -> None:
     kept = letters.put("one")
     with pytest.raises(CommandError, match="Not found: nothing"):

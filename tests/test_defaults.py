@@ -73,6 +73,7 @@ def test_example_has_default_of_settings(name: str) -> None:
         ("LATENCY_GOAL_SECONDS", "LatencyGoalSeconds", []),
         ("METRIC_PERIOD_SECONDS", "MetricSeconds", [SCENARIO.publish_seconds, POLICIES.tracking[0].period]),
         ("ACKNOWLEDGE", "Acknowledge", []),
+        ("READ_TEXT", "ReadText", []),
         ("BOT_LANGUAGES", "BotLanguages", []),
         ("ALLOWED_USERS", "AllowedUsers", []),
         ("DENIED_USERS", "DeniedUsers", []),

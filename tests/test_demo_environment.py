@@ -46,6 +46,26 @@ def test_only_owner_may_read_file(running: Path) -> None:
     assert (running / "env").stat().st_mode & 0o777 == 0o600
 
 
+def test_second_demo_of_a_folder_is_refused_and_told_where_the_first_runs(running: Path) -> None:
+    with demo_environment.alone(running):
+        (running / "logs").mkdir()
+        (running / "logs" / "polybot.log").write_text("a line")
+        command = [sys.executable, "manage.py", "demo", "--folder", str(running)]
+        env = {"PATH": os.environ["PATH"]}
+        second = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+        found = adopted(running)
+    first = f"process {os.getpid()}, with its AWS at http://127.0.0.1:1. Stop that one"
+    assert (second.returncode, first in second.stderr) == (1, True)
+    assert (running / "logs" / "polybot.log").read_text() == "a line"
+    assert found == ("a b'c", SAID)
+
+
+def test_folder_of_ended_demo_is_free(tmp_path: Path) -> None:
+    for _ in range(2):
+        with demo_environment.alone(tmp_path):
+            assert (tmp_path / "lock").read_text() == f"{os.getpid()}\n"
+
+
 def test_file_is_removed_with_demo(tmp_path: Path) -> None:
     with demo_environment.published(DEMO, tmp_path):
         pass
@@ -73,7 +93,8 @@ def test_nothing_is_printed_without_demo(tmp_path: Path) -> None:
     "name", ["AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_ROLE_ARN", "JOBS_QUEUE_URL"]
 )
 def test_environment_of_another_service_wins(running: Path, name: str) -> None:
-    assert adopted(running, **{name: "x"}) == ("", "")
+    said = f"A demo is running here, but {name} is set: using what that names, not the demo.\n"
+    assert adopted(running, **{name: "x"}) == ("", said)
 
 
 @pytest.mark.parametrize("line", ["AWS_PROFILE=work", "export JOBS_QUEUE_URL=https://sqs"])
@@ -83,7 +104,8 @@ def test_env_file_of_another_service_wins(running: Path, tmp_path: Path, line: s
     (commands / "doctor.py").touch()
     assert adopted(running, ROOT=str(tmp_path)) == ("a b'c", SAID)
     (tmp_path / ".env").write_text(f"# AWS_PROFILE=x\nAWS_REGION=eu-west-1\n{line}\n")
-    assert adopted(running, ROOT=str(tmp_path)) == ("", "")
+    found, said = adopted(running, ROOT=str(tmp_path))
+    assert (found, "is set: using what that names, not the demo" in said) == ("", True)
 
 
 @pytest.mark.parametrize("command", [["demo"], ["poll"], ["version"], ["loadtest", "--local"], ["migrate"]])

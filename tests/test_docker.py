@@ -121,6 +121,12 @@ def test_image_installs_its_lock_by_hash(path: Path) -> None:
     assert f"/srv/venv/bin/pip install --no-deps --require-hashes --requirement {lock}" in packages.all("RUN")
 
 
+def test_only_worker_reads_text() -> None:
+    command = "pip install --no-deps --require-hashes --requirement requirements-text.lock"
+    readers = [path for path in containers.FILES if command in " ".join(containers.stages(path)[0].all("RUN"))]
+    assert [role_of(path) for path in readers] == ["yolo5"]
+
+
 @each_file
 def test_only_worker_has_openvino_and_no_image_has_torch(path: Path) -> None:
     inside = containers.installed(path)

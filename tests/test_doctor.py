@@ -23,7 +23,7 @@ from metrics.health.findings import Finding, Health, ok
 from tests.support import letters
 
 # What an emulator can't tell.
-NOT_HERE = {"quotas", "alarms", "capacity", "images"}
+NOT_HERE = {"quotas", "credit", "alarms", "capacity", "images"}
 
 
 def check(name: str) -> Finding[Any]:

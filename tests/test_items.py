@@ -34,7 +34,7 @@ FULL: dict[str, Any] = {
         (
             "text",
             "language guest_query_id inline_message_id picture_file_id album_id job_id holder failure delivery_lease"
-            " model",
+            " model written",
         ),
         (
             7,

@@ -19,10 +19,10 @@ from botsite.bot.answers import answer as answer_of
 from botsite.bot.answers import drawing
 from botsite.bot.buttons import looks, presses, redraw
 from botsite.bot.buttons.looks import Look
-from botsite.bot.words import found
+from botsite.bot.words import found, replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramControl, TelegramUser
-from detection.picture import blur, render
+from detection.picture import blur, redrawn, render
 from detection.record import images, predictions, queries
 from detection.record.schemas import Detection, Options, Prediction
 from tests.support.buttons import data_of, press
@@ -323,13 +323,24 @@ def test_everything_is_more_than_one_class() -> None:
     assert "dogs" in redraw.caption(asked, Look(90, "dog"))
 
 
-def test_blurred_people_cannot_be_told_apart() -> None:
+@pytest.mark.parametrize(("size", "head"), [((0.05, 0.6), 72), ((0.1, 0.4), 64), ((0.2, 0.2), 96), ((0.6, 0.2), 96)])
+def test_heads_are_hidden_and_no_more(size: tuple[float, float], head: int) -> None:
+    """Somebody who stands far away, or nearer; a portrait; somebody who lies. The picture is 640 x 480."""
     noise = np.random.default_rng(1).integers(0, 256, (480, 640, 3), dtype=np.uint8)
     image = noise.copy()
-    blur.blur(image, [PERSON])
-    inside, outside = image[144:336, 128:256], image[:, 320:]
-    assert len(np.unique(inside.reshape(-1, 3), axis=0)) <= 100
-    assert (outside == noise[:, 320:]).all()
+    width, height = size
+    blur.blur(image, [Detection("person", 0.9, 0.5, 0.5, width, height)])
+    top, left, right = round(240 - 240 * height), round(320 - 320 * width), round(320 + 320 * width)
+    assert len(np.unique(image[top : top + head, left:right].reshape(-1, 3), axis=0)) <= 100
+    image[top : top + head, left:right] = noise[top : top + head, left:right]
+    assert (image == noise).all()
+
+
+def test_caption_says_that_heads_are_blurred() -> None:
+    assert redraw.caption(ANSWERED, Look(25, blur=True)).endswith(f"\n\n{replies.HEADS}")
+    assert replies.HEADS not in redraw.caption(ANSWERED, Look(25))
+    nobody = replace(ANSWERED, candidates=(DOG,))
+    assert replies.HEADS not in redraw.caption(nobody, Look(10, blur=True))
 
 
 def test_crops_show_their_objects() -> None:
@@ -347,8 +358,8 @@ def test_blurred_people_stay_blurred_when_cut_out(stack: LocalStack) -> None:
     Image.fromarray(np.random.default_rng(1).integers(0, 256, (480, 640, 3), dtype=np.uint8)).save(noise, "JPEG")
     seen = replace(ANSWERED, image_key="photos/noise")
     images.put(seen.image_key, noise.getvalue(), "image/jpeg")
-    crops = [drawing.crops(*looks.drawn(seen, look), 1)[0] for look in (Look(25), Look(25, blur=True))]
-    sharp, blurred = (float(np.asarray(Image.open(BytesIO(crop)))[20:-20, 20:-20].std()) for crop in crops)
+    crops = [redrawn.crops(*looks.drawn(seen, look), 1)[0] for look in (Look(25), Look(25, blur=True))]
+    sharp, blurred = (float(np.asarray(Image.open(BytesIO(crop)))[20:110, 20:-20].std()) for crop in crops)
     assert sharp > 40
     assert blurred < 15
 

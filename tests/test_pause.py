@@ -25,7 +25,7 @@ from detection.work import sweep, tasks
 from tests.support import letters, new_updates
 from tests.support.faulty import FaultySite, failing, through
 from tests.support.processes import wait_until
-from tests.support.provisioning import run
+from tests.support.provisioning import look, run
 
 WHO = "arn:aws:iam::000000000000:user/ann"
 A_DAY_AGO = timedelta(days=-1, minutes=-1)
@@ -126,7 +126,7 @@ def test_photos_wait_and_are_answered_once(stack: LocalStack, table: str, user: 
     assert {one.status for one in waiting(user, 3)} == {Status.QUEUED}
     wait_until(lambda: told(user))
     # Another file's job that failed may come back meanwhile, and waits too.
-    wait_until(lambda: json.loads(run("status", "--json"))["pause"].get("waiting", 0) >= 3)
+    wait_until(lambda: json.loads(look("status", "--json"))["pause"].get("waiting", 0) >= 3)
     assert (told(user), answers(user)) == ([replies.PAUSED], [])
     assert int(re.findall(r"(\d+) photos wait", run("resume"))[0]) >= 3
     for message_id in sent:

@@ -10,8 +10,10 @@ from rich.console import Console
 
 from botsite import aws
 from deploy.cfn import cloudformation
+from deploy.doctor import checks
 from deploy.doctor.region import judge_quota
 from deploy.management import before
+from deploy.operate import cost
 from deploy.preflight import region, rights
 from deploy.provision import Order
 from deploy.service import Service
@@ -129,7 +131,7 @@ def test_new_accounts_quota_is_too_small_for_the_first_photo(account: Cloud) -> 
 def test_unsuitable_account_stays_untouched(account: Cloud) -> None:
     account.answers[QUOTA] = recorded_aws.quota(5)
     with pytest.raises(CommandError, match=r"Nothing was made\. Failed: quota\."):
-        call_command("provision", "--prefix", "new", stdout=io.StringIO())
+        call_command("provision", "--prefix", "new", "--yes", stdout=io.StringIO())
     assert cloudformation.describe("new-network") is None
 
 
@@ -186,6 +188,16 @@ def test_free_plan_bakes_on_eligible_type(account: Cloud) -> None:
     assert (state, "c7i-flex.large bakes. US$ 100 of credit: about" in text) == ("warning", True)
     assert "days of this service without photos; then AWS closes the account" in text
     assert before.ready(nobody(), Order(Service("new"))).bake_type == "c7i-flex.large"
+
+
+def test_days_of_credit_are_told_of_the_running_service(account: Cloud) -> None:
+    account.answers[PLAN] = recorded_aws.FREE_PLAN
+    (found,) = checks.run(Service("new"), ["credit"])
+    assert (found.state, found.seen.startswith("US$ 100 of credit: about ")) == (Health.WARNING, True)
+    assert "then AWS closes the account" in found.seen
+    assert found.seen in cost.credit(Service("new"))
+    account.answers[PLAN] = recorded_aws.PAID_PLAN
+    assert checks.run(Service("new"), ["credit"])[0].state is Health.OK
 
 
 def test_key_of_the_account_for_disks_is_pointed_out(account: Cloud) -> None:

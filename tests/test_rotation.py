@@ -72,10 +72,22 @@ def held(name: str) -> dict[str, str]:
     return secret_store.read([f"{PREFIX}/{name}"], settings.AWS_REGION, settings.AWS_ENDPOINT_URL)
 
 
+def test_second_rotation_within_the_hour_is_asked_about(service: Service) -> None:
+    rotate("results-key")
+    before = held("results-key")
+    with pytest.raises(
+        CommandError, match=r"Nothing was changed: there is no terminal .* Add --yes if a value has leaked"
+    ):
+        rotate("results-key", yes=False)
+    assert held("results-key") == before
+    rotate("results-key")
+    assert held("results-key") != before
+
+
 def rotate(name: str, **options: Any) -> str:
     """Run the command; return its output."""
     output = io.StringIO()
-    call_command("rotate", name, stdout=output, stderr=output, **options)
+    call_command("rotate", name, stdout=output, stderr=output, **{"yes": True, **options})
     return output.getvalue()
 
 

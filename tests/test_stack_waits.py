@@ -18,6 +18,8 @@ from deploy.service import Service
 ID = "arn:aws:cloudformation:us-east-1:123456789012:stack/app-queue/1"
 STACK = Stack("app-queue", ID, "REVIEW_IN_PROGRESS")
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+OURS = "arn:aws:cloudformation:us-east-1:123456789012:changeSet/provision/1"
+ANY_EXECUTION = {"StackName": "app-queue", "ClientRequestToken": ANY}
 
 
 @pytest.fixture
@@ -55,10 +57,11 @@ def script_events(answers: Stubber, *listings: list[dict[str, Any]]) -> None:
         answers.add_response("describe_stack_events", {"StackEvents": listing[::-1]})
 
 
-def script_stack(answers: Stubber, *statuses: str) -> None:
+def script_stack(answers: Stubber, *statuses: str, change_set: str = "") -> None:
     """Answer the descriptions of the stack with these statuses, one each."""
     for status in statuses:
         stack = {"StackName": "app-queue", "StackId": ID, "StackStatus": status, "CreationTime": NOW}
+        stack |= {"ChangeSetId": change_set} if change_set else {}
         answers.add_response("describe_stacks", {"Stacks": [stack]})
 
 
@@ -68,10 +71,11 @@ def test_slow_stack_is_followed_event_by_event(answers: Stubber) -> None:
     ended = [*started, event(4, "CREATE_COMPLETE", "JobsDlq"), event(5, "CREATE_COMPLETE")]
     script_stack(answers, "REVIEW_IN_PROGRESS")
     script_events(answers, before)
-    answers.add_response("execute_change_set", {})
+    answers.add_response("execute_change_set", {}, {**ANY_EXECUTION, "ChangeSetName": OURS})
     script_events(answers, before, started, started, ended)
+    script_stack(answers, "CREATE_COMPLETE", change_set=OURS)
     seen: list[Event] = []
-    change_sets.execute("app-queue", "provision", seen.append)
+    change_sets.execute("app-queue", OURS, seen.append)
     assert [(one.logical_id, one.status) for one in seen] == [
         ("app-queue", "CREATE_IN_PROGRESS"),
         ("JobsDlq", "CREATE_IN_PROGRESS"),
@@ -80,13 +84,32 @@ def test_slow_stack_is_followed_event_by_event(answers: Stubber) -> None:
     ]
 
 
+def test_stack_that_another_run_changed_meanwhile_is_no_success(answers: Stubber) -> None:
+    script_stack(answers, "UPDATE_COMPLETE")
+    script_events(answers, [event(1, "UPDATE_COMPLETE")])
+    answers.add_response("execute_change_set", {})
+    script_events(answers, [event(1, "UPDATE_COMPLETE"), event(2, "UPDATE_COMPLETE")])
+    script_stack(answers, "UPDATE_COMPLETE", change_set=OURS.replace("/1", "/2"))
+    with pytest.raises(StackError, match="app-queue was changed by another run"):
+        change_sets.execute("app-queue", OURS, lambda event: None)
+
+
+@pytest.mark.parametrize("code", ["ChangeSetNotFound", "InvalidChangeSetStatus"])
+def test_replaced_change_set_is_not_executed(answers: Stubber, code: str) -> None:
+    script_stack(answers, "UPDATE_COMPLETE")
+    script_events(answers, [event(1, "UPDATE_COMPLETE")])
+    answers.add_client_error("execute_change_set", code)
+    with pytest.raises(StackError, match="app-queue was changed by another run"):
+        change_sets.execute("app-queue", OURS, lambda event: None)
+
+
 def test_first_change_set_keeps_no_value(answers: Stubber) -> None:
     """AWS refuses UsePreviousValue with the type CREATE (API_CreateChangeSet), which a stack in review has again."""
     in_review = Stack("app-queue", ID, "REVIEW_IN_PROGRESS", parameters={"Prefix": "app", "JobsMaxReceives": "7"})
     given = dict.fromkeys(("StackName", "ChangeSetName", "TemplateBody", "Tags", "Capabilities", "ClientToken"), ANY)
     own = {"ParameterKey": "Prefix", "ParameterValue": "app"}
     answers.add_response("delete_change_set", {})
-    answers.add_response("create_change_set", {}, {**given, "ChangeSetType": "CREATE", "Parameters": [own]})
+    answers.add_response("create_change_set", {"Id": OURS}, {**given, "ChangeSetType": "CREATE", "Parameters": [own]})
     answers.add_response("describe_change_set", {"Status": "CREATE_COMPLETE"})
     text = template.read(stacks.TEMPLATES / "queue.yaml")
     assert stacks._change_set(Service("app"), "queue", in_review, text, {})
@@ -138,7 +161,7 @@ def test_endless_stack_operation_is_given_up_with_advice(answers: Stubber, monke
 
 
 def test_failed_change_set_is_removed_with_its_empty_stack(answers: Stubber) -> None:
-    answers.add_response("create_change_set", {})
+    answers.add_response("create_change_set", {"Id": OURS})
     for status, reason in (("CREATE_PENDING", ""), ("FAILED", "No export named app-network-VpcId found")):
         answers.add_response("describe_change_set", {"Status": status, "StatusReason": reason})
     answers.add_response("delete_change_set", {})
@@ -152,7 +175,7 @@ def test_failed_change_set_is_removed_with_its_empty_stack(answers: Stubber) -> 
 def test_empty_change_set_is_removed_without_error(answers: Stubber) -> None:
     reason = "The submitted information didn't contain changes. Submit different information to create a change set."
     answers.add_response("delete_change_set", {})
-    answers.add_response("create_change_set", {})
+    answers.add_response("create_change_set", {"Id": OURS})
     answers.add_response("describe_change_set", {"Status": "FAILED", "StatusReason": reason})
     answers.add_response("delete_change_set", {})
     script_stack(answers, "UPDATE_COMPLETE")

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import unicodedata
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -22,9 +23,11 @@ from botsite.bot.people import erase, history, knows, preferences
 from botsite.bot.words import captions, found, replies
 from botsite.language import NAMES, names
 from detection.picture import image_headers
-from detection.record import times
+from detection.record import queries, times
 from detection.record.choosing import resolve
+from detection.record.reasons import Reason
 from detection.record.schemas import Detection, Form, Options, Prediction, Status, Unknown
+from detection.record.sentences import LIMITS
 from tests.support import catalogues
 from tests.support.cases import slow_after
 from tests.support.catalogues import TRANSLATED
@@ -223,13 +226,46 @@ def test_names_are_known_as_people_type_them(code: str, names: str, labels: list
             assert resolve(Options(only=(name,)), language.NAMED, code) == Options(only=(label,))
 
 
-def test_lines_of_arabic_history_begin_with_arabic() -> None:
-    """An app lays a line out from right to left if its first letter outside isolates is Arabic."""
+def arabic_history() -> list[str]:
     photo = Prediction("x", 1, 2, "photos/x", status=Status.SUCCEEDED, created_at=times.now())
+    return [history._line(replace(photo, detections=tuple(boxes("person", number)))) for number in (0, 1, 3, 12)]
+
+
+def arabic_statistics() -> list[str]:
+    at = times.now()
+    photo = Prediction("x", 1, 2, "photos/x", created_at=at, delivered_at=at, detections=tuple(boxes("person", 3)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(queries, "page_of_chat", lambda *_, **__: (["x"], False))
+        patch.setattr(queries, "known_briefly", lambda ids: {"x": photo})
+        return history._statistics(1).splitlines()
+
+
+def arabic_limits() -> list[str]:
+    values = dict.fromkeys(("most", "taken", "sent", "seconds", "time"), "12:01:07")
+    return [replies.failure(Reason(code, values)) for code in LIMITS]
+
+
+def arabic_complaint() -> list[str]:
+    photo = Prediction("0" * 32, 1, 2, "photos/x", candidates=tuple(boxes("dog", 2)), classes={"dog": 16})
+    return [button.text for row in complaints.keyboard(photo, looks.Look(25)) for button in row]
+
+
+def arabic_answers() -> list[str]:
+    return [found.counts(boxes("person", 3)), replies.NO_TEXT, replies.HEADS, replies.NOTHING_FOUND]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [arabic_history, arabic_statistics, arabic_limits, arabic_complaint, arabic_answers],
+    ids=lambda each: each.__name__,
+)
+def test_lines_in_arabic_begin_with_arabic(lines: Callable[[], list[str]]) -> None:
+    """An app lays a line out from right to left if its first letter outside isolates is Arabic."""
     with language.speaking("ar"):
-        lines = [history._line(replace(photo, detections=tuple(boxes("person", number)))) for number in (0, 1, 3, 12)]
-    for line in lines:
-        first = next(letter for letter in re.sub("⁨.*?⁩", "", line) if letter.isalpha())
+        texts = [language.gettext(line) for line in lines()]
+    assert texts
+    for text in texts:
+        first = next(letter for letter in re.sub("⁨.*?⁩", "", text) if letter.isalpha())
         assert unicodedata.bidirectional(first) == "AL"
 
 

@@ -14,7 +14,7 @@ from .transport import Channel
 
 _COUNTS = {
     "waiting": "ApproximateNumberOfMessages",
-    "in work": "ApproximateNumberOfMessagesNotVisible",
+    "in work or to be tried again": "ApproximateNumberOfMessagesNotVisible",
     "for later": "ApproximateNumberOfMessagesDelayed",
 }
 

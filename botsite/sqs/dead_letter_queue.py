@@ -1,6 +1,6 @@
-"""Read a dead-letter queue: each message once, hidden from other readers meanwhile, and released in the end."""
+"""Read a queue of dead letters: each message once, hidden from other readers meanwhile, and released in the end."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 from .threads import BATCH
@@ -12,7 +12,10 @@ WAIT_SECONDS = 2
 
 
 class DeadLetterQueue:
-    """The dead-letter queue at `url`, through one of boto3's SQS clients."""
+    """The dead-letter queue at `url`, through one of boto3's SQS clients.
+
+    With `pick` a queue of jobs can be read, too, of which nothing else may be hidden for long.
+    """
 
     def __init__(self, client: Any, url: str, hidden_seconds: int = HIDDEN_SECONDS) -> None:
         self.url = url
@@ -28,7 +31,16 @@ class DeadLetterQueue:
                 handles.update((message["MessageId"], message["ReceiptHandle"]) for message in messages)
                 yield from fresh
         finally:
-            self._release(list(handles.values()))
+            self.release(list(handles.values()))
+
+    def pick(self, wanted: Callable[[dict[str, Any]], bool], at_most: int, wait_seconds: int = 1) -> list[Any]:
+        """Return the wanted ones of up to `at_most` messages, which stay hidden; release the others."""
+        found: dict[str, dict[str, Any]] = {}
+        while len(found) < at_most and (messages := self._receive(wait_seconds)):
+            found.update((message["MessageId"], message) for message in messages)
+        chosen = {name: message for name, message in found.items() if wanted(message)}
+        self.release([message["ReceiptHandle"] for name, message in found.items() if name not in chosen])
+        return list(chosen.values())
 
     def delete(self, receipt_handle: str) -> None:
         """Delete a message."""
@@ -45,7 +57,8 @@ class DeadLetterQueue:
         messages: list[dict[str, Any]] = answer.get("Messages", [])
         return messages
 
-    def _release(self, handles: list[str]) -> None:
+    def release(self, handles: Sequence[str]) -> None:
+        """Let others have these messages at once."""
         for start in range(0, len(handles), BATCH):
             entries = [
                 {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": 0}

@@ -26,7 +26,7 @@ class StackError(Exception):
 
 @dataclass(frozen=True)
 class Stack:
-    """A stack as CloudFormation describes it."""
+    """A stack as CloudFormation describes it; `change_set` is the ARN of the one that it executed last."""
 
     name: str
     id: str
@@ -36,6 +36,7 @@ class Stack:
     outputs: Mapping[str, str] = field(default_factory=dict)
     created: datetime | None = None
     protected: bool = False
+    change_set: str = ""
 
     @property
     def busy(self) -> bool:
@@ -108,6 +109,7 @@ def _stack(found: Mapping[str, Any]) -> Stack:
         outputs={one["OutputKey"]: one["OutputValue"] for one in found.get("Outputs", [])},
         created=found.get("CreationTime"),
         protected=found.get("EnableTerminationProtection", False),
+        change_set=found.get("ChangeSetId", ""),
     )
 
 

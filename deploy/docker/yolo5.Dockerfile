@@ -14,6 +14,9 @@ WORKDIR /srv
 COPY deploy/docker/yolo5.lock .
 # Only what this role imports, each file by its hash; `make lock` makes the lock from yolo5.txt.
 RUN /srv/venv/bin/pip install --no-deps --require-hashes --requirement yolo5.lock
+# What ReadText=on takes: 28 MB.
+COPY requirements-text.lock .
+RUN /srv/venv/bin/pip install --no-deps --require-hashes --requirement requirements-text.lock
 
 # PyTorch and ultralytics export a .pt file, and stay behind in this stage: an export runs on OpenVINO alone.
 FROM packages AS export

@@ -6,7 +6,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from deploy import background, stacks
+from deploy import account_plan, background, stacks
 from deploy.cfn.cloudformation import Report, StackError
 from deploy.cfn.drift import Comparison
 from deploy.doctor import bot, edge, machines, region, signals
@@ -19,6 +19,7 @@ CHECKS: Mapping[str, Check] = {
     "clock": edge.compare_clock,
     "zones": region.count_zones,
     "quotas": region.compare_quota,
+    "credit": account_plan.read_credit,
     "certificate": edge.read_certificate,
     "token": bot.ask_for_bot,
     "webhook": bot.read_webhook,

@@ -8,7 +8,7 @@ import urllib3
 from botocore.exceptions import ClientError
 from cryptography import x509
 
-from botsite import aws
+from botsite import aws, logs
 from deploy.certificates import acm
 from deploy.service import Service
 from detection.work import callback
@@ -17,8 +17,6 @@ from metrics.health.words import count
 
 # A Date header has whole seconds, and the answer takes some time to arrive.
 _EXACT_SECONDS = 5
-# Not a prediction's id, which is hexadecimal: a correctly signed call gets 404.
-_NOBODY = "doctor"
 _TIMEOUT = urllib3.Timeout(connect=3, read=8)
 
 
@@ -111,8 +109,8 @@ def _renew(service: Service) -> str:
 
 def try_route(service: Service) -> Finding[Any]:
     """Call `/results` through the load balancer without a signature, then as a worker does."""
-    url = f"{service.environment()['POLYBOT_URL']}/results?predictionId={_NOBODY}"
-    signature = callback.sign(_NOBODY, service.secret("RESULTS_KEY"))
+    url = f"{service.environment()['POLYBOT_URL']}/results?predictionId={logs.PROBE}"
+    signature = callback.sign(logs.PROBE, service.secret("RESULTS_KEY"))
     try:
         return judge_route(_status(url, {}), _status(url, {callback.SIGNATURE_HEADER: signature}), url)
     except urllib3.exceptions.HTTPError as error:

@@ -9,7 +9,7 @@ from botsite.bot.telegram.errors import TelegramError
 from deploy.cfn import remedies
 from deploy.cfn.cloudformation import StackError
 from deploy.service import Service
-from metrics.health.findings import Finding, NotKnownHere, failed, unknown
+from metrics.health.findings import NOT_HERE, Finding, NotKnownHere, failed, unknown
 
 
 def failed_check(service: Service, name: str, error: BaseException) -> Finding[None]:
@@ -19,7 +19,7 @@ def failed_check(service: Service, name: str, error: BaseException) -> Finding[N
     seen = logs.redact(str(error))
     match error:
         case NotKnownHere():
-            return unknown(f"not known here: {seen}")
+            return unknown(f"{NOT_HERE}: {seen}")
         case TimeoutError():
             again = f"python manage.py doctor --prefix {service} --only {name}"
             return failed(seen, f"Run it alone, perhaps it was slow: {again}")
@@ -46,7 +46,7 @@ def _reason(error: BaseException) -> str:
         return f"not known: these credentials lack {action}"
     match error:
         case NotKnownHere():
-            return f"not known here: {error}"
+            return f"{NOT_HERE}: {error}"
         case ClientError() | BotoCoreError():
             return f"not known: {remedies.explain(error)}"
         case StackError() | TelegramError() | ImproperlyConfigured() | TimeoutError():

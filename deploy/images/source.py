@@ -18,6 +18,7 @@ _PACKED = (
     "manage.py",
     "requirements-torch.txt",
     "requirements-torch.lock",
+    "requirements-text.lock",
     "botsite",
     "detection",
     "metrics",

@@ -34,11 +34,6 @@ class Tally:
     doubled: int | None
     repeated_posts: int
 
-    @property
-    def kept(self) -> bool:
-        """Return whether every photo that was waited for has exactly one answer, as far as anybody can tell."""
-        return self.lost == 0 and not self.doubled
-
 
 def tally(photos: Sequence[Photo], *, waited: bool) -> Tally:
     """Count what became of the photos. Those without an answer are lost if they were waited for, else open."""
@@ -138,6 +133,12 @@ class LoadReport:
         parts.append("doubles cannot be counted here" if tally.doubled is None else f"{tally.doubled} doubled")
         parts += [f"{tally.open} not waited for"] if stopped else []
         return f"{'Interrupted: ' if stopped else ''}{', '.join(parts)}."
+
+    def broken(self) -> str:
+        """Return what became of answers that should have come once, empty if they did."""
+        found = {"lost": self.tally.lost, "doubled": self.tally.doubled}
+        words = " and ".join(f"{number} {word}" for word, number in found.items() if number)
+        return f"Answers were not as promised: {words}. report.json says which." if words else ""
 
     def text(self) -> str:
         """Return the report for people."""

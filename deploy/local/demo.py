@@ -65,7 +65,7 @@ def run(once: bool, folder: Path, parameters: Mapping[str, str]) -> SampleAnswer
     console = Console(highlight=False)
     chosen = sample.choose()
     console.print(Panel(chosen.sentence, title="Model", border_style="yellow", expand=False))
-    with stoppable() as stopped, console.status("starting") as status:
+    with demo_environment.alone(folder), stoppable() as stopped, console.status("starting") as status:
         screen = Screen(console, status)
         stack = ScaledStack(folder, chosen.weights, screen.step, screen.on_line)
         stack.parameters = {"StorageChat": _STORAGE_CHAT, **parameters}

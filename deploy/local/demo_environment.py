@@ -48,6 +48,29 @@ def folder() -> Path:
     return Path(os.environ.get("DEMO_FOLDER") or ROOT / "var" / "demo")
 
 
+class AlreadyRunning(Exception):
+    """Another demo runs in the folder: two would share logs, logins and ports."""
+
+
+@contextmanager
+def alone(where: Path) -> Iterator[None]:
+    """Be the only demo of the folder for the length of the block; raise AlreadyRunning, naming the other, if not."""
+    with (where / "lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            at = _running(where / "env").get("AWS_ENDPOINT_URL", "an address that it has not chosen yet")
+            raise AlreadyRunning(
+                f"A demo is running in {where} already: process {file.read().strip()}, with its AWS at {at}. Stop that "
+                "one (Ctrl-C), or give this one a --folder of its own."
+            ) from None
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
+
+
 @contextmanager
 def published(env: Mapping[str, str], where: Path) -> Iterator[Path]:
     """Write the environment to a file in the folder `where` for the length of the block; only its owner may read it."""
@@ -70,19 +93,24 @@ def adopt(arguments: Sequence[str]) -> None:
     """Have this process's settings come from the running demo, unless the command or the environment means another."""
     command = arguments[1] if len(arguments) > 1 else ""
     ours = (ROOT / "deploy" / "management" / "commands" / f"{command}.py").is_file()
-    if not ours or command in _ALONE or "--local" in arguments or _means_another_service():
+    if not ours or command in _ALONE or "--local" in arguments:
         return
-    if found := _running(folder() / "env"):
-        os.environ.update(found)
-        sys.stderr.write(f"Using the demo that is running here, at {found['AWS_ENDPOINT_URL']}, not AWS.\n")
+    if not (found := _running(folder() / "env")):
+        return
+    if named := _names_another_service():
+        sys.stderr.write(f"A demo is running here, but {named} is set: using what that names, not the demo.\n")
+        return
+    os.environ.update(found)
+    sys.stderr.write(f"Using the demo that is running here, at {found['AWS_ENDPOINT_URL']}, not AWS.\n")
 
 
-def _means_another_service() -> bool:
+def _names_another_service() -> str:
+    """Return a variable that means another service, empty if there is none."""
     try:
         stored = dict(_LINE.findall((ROOT / ".env").read_text()))
     except OSError:
         stored = {}
-    return any(os.environ.get(name) or stored.get(name) for name in _ANOTHER_SERVICE)
+    return next((name for name in sorted(_ANOTHER_SERVICE) if os.environ.get(name) or stored.get(name)), "")
 
 
 def _running(path: Path) -> dict[str, str]:

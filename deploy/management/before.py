@@ -1,9 +1,9 @@
 """Before anything is made: whose account it is, whether that is meant, and whether it can work there."""
 
-import sys
 from dataclasses import replace
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import CommandError
 from rich.console import Console
 
@@ -20,11 +20,15 @@ def tell(console: Console) -> None:
     console.print(f"{rights.read_account()}.", markup=False)
 
 
-def ask(console: Console, service: Service) -> None:
-    """Have somebody at a terminal agree to a new service in this account and region; raise CommandError if not."""
-    if console.is_terminal and sys.stdin.isatty() and not service.find("network"):
+def ask(console: Console, service: Service, sure: bool) -> None:
+    """Have somebody agree to a new service in this account and region, unless they are `sure`.
+
+    Raise CommandError if nobody does.
+    """
+    if not sure and not service.find("network"):
         meant = "Set AWS_PROFILE and AWS_REGION to what you mean."
-        confirm(console, f"Make {service} there? [y/N] ", "Nothing was made", meant, refused=meant)
+        instead = f"There is no service {service} in {settings.AWS_REGION} yet: add --yes to make it."
+        confirm(console, f"Make {service} there? [y/N] ", "Nothing was made", instead, refused=meant)
 
 
 def print_checks(console: Console, order: Order, descriptor: int | None) -> None:

@@ -1,5 +1,6 @@
-"""Have somebody at a terminal agree to something."""
+"""Ask somebody at a terminal: to agree, or for a secret. Ctrl-C at a question says that nothing was done."""
 
+import getpass
 import sys
 
 from django.core.management.base import CommandError
@@ -13,7 +14,7 @@ def confirm(console: Console, question: str, nothing: str, instead: str, *, type
     terminal, the error says how to do it `instead`; after a no it says `refused`.
     """
     if not sys.stdin.isatty():
-        raise CommandError(f"{nothing}: there is no terminal to ask on. {instead}")
+        raise _unasked(nothing, instead)
     # With the output redirected, the question would be in the file.
     asking = console if console.is_terminal else Console(stderr=True, highlight=False, soft_wrap=True)
     try:
@@ -22,5 +23,29 @@ def confirm(console: Console, question: str, nothing: str, instead: str, *, type
         # Ctrl-D leaves the cursor behind the question.
         asking.print()
         answer = ""
+    except KeyboardInterrupt as interrupt:
+        asking.print()
+        raise _interrupted(nothing) from interrupt
     if not (answer == typed if typed else answer.lower() in ("y", "yes")):
         raise CommandError(f"{nothing}. {refused}".rstrip())
+
+
+def ask_secret(question: str, nothing: str, instead: str) -> str:
+    """Return what somebody at a terminal types without seeing it; raise CommandError as `confirm` does."""
+    if not sys.stdin.isatty():
+        raise _unasked(nothing, instead)
+    try:
+        return getpass.getpass(question).strip()
+    except EOFError:
+        return ""
+    except KeyboardInterrupt as interrupt:
+        sys.stderr.write("\n")
+        raise _interrupted(nothing) from interrupt
+
+
+def _unasked(nothing: str, instead: str) -> CommandError:
+    return CommandError(f"{nothing}: there is no terminal to ask on. {instead}")
+
+
+def _interrupted(nothing: str) -> CommandError:
+    return CommandError(f"{nothing}: interrupted before it began.", returncode=130)

@@ -1,12 +1,13 @@
 """Read the bot's token from a terminal or a file descriptor, and accept it only if Telegram knows it."""
 
-import getpass
 import os
+import sys
 
 from django.core.management.base import CommandError
 from rich.console import Console
 
 from botsite.bot.telegram.errors import TelegramError
+from deploy.management import confirm
 from deploy.service import Service
 from deploy.webhook import bot
 
@@ -26,10 +27,10 @@ def take(service: Service, descriptor: int | None, console: Console) -> str:
     """
     if descriptor is not None:
         return _known(read(descriptor), console)
-    if not console.is_terminal or bot.has_token(service):
+    if not sys.stdin.isatty() or bot.has_token(service):
         return ""
     for left in reversed(range(_TRIES)):
-        token = getpass.getpass(_QUESTION).strip()
+        token = confirm.ask_secret(_QUESTION, "Nothing was changed", "")
         if not token:
             return ""
         try:

@@ -25,6 +25,7 @@ LISTED = {
         "scale",
         "exec",
         "rollback",
+        "restart",
     ],
     "Set up": ["provision", "set_webhook", "bake_ami", "rotate", "acceptance", "teardown"],
     "On this machine": ["demo", "poll", "version"],

@@ -7,7 +7,7 @@ from typing import Any
 
 from botsite import aws, roles
 from botsite.roles import Role
-from deploy import background, budget, costs, stacks
+from deploy import account_plan, background, budget, costs, stacks
 from deploy.cfn import template
 from deploy.cfn.cloudformation import Stack
 from deploy.costs import Cost
@@ -15,7 +15,7 @@ from deploy.doctor.failures import not_known
 from deploy.operate import hours
 from deploy.service import Service
 from metrics import machine_types
-from metrics.health.findings import Finding, ok, unless_emulated
+from metrics.health.findings import Finding, Health, ok, unless_emulated
 from metrics.machine_types import MachineType
 
 _BUDGET_SECONDS = 3.5
@@ -76,6 +76,13 @@ def budgeted(service: Service) -> str:
     """Return the budget and what is spent of it, or why it isn't known; empty if there is none."""
     read = {"budget": lambda: ok(budget.spending(service))}
     return background.gather(read, _BUDGET_SECONDS, not_known)["budget"].seen
+
+
+def credit(service: Service) -> str:
+    """Return how long the account's credits last, or why that isn't known; empty if it doesn't end with them."""
+    read = {"credit": lambda: account_plan.read_credit(service)}
+    found = background.gather(read, _BUDGET_SECONDS, not_known)["credit"]
+    return "" if found.state is Health.OK else found.text
 
 
 def so_far(service: Service) -> Finding[Any]:

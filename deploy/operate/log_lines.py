@@ -2,10 +2,11 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from botsite import logs
 from botsite.roles import Role
 from detection.record import times
 
@@ -14,6 +15,8 @@ _TEXT = re.compile(r"(?P<time>\d{4}-\d\d-\d\dT\S+Z) \[(?P<level>\w+) *\] (?P<eve
 _FIELD = re.compile(r"""(\w+)=('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\S+)""")
 # Fields that only make CloudWatch count an event (botsite/counters.py).
 _OF_COUNTERS = ("_aws", "LogGroup")
+# Written at each tick, mostly with the same numbers.
+_REPEATED = "metrics_published"
 _SINCE = re.compile(r"(\d+)\s*([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -59,6 +62,16 @@ class WantedLines:
         if entry.at < self.since or (self.level and entry.level not in self.levels):
             return False
         return not self.prediction_id or self.prediction_id in (entry.fields.get("prediction_id"), *entry.event.split())
+
+
+def worth_reading(entries: Iterable[LogLine]) -> Iterator[LogLine]:
+    """Yield the entries but for metrics that repeat the one before, and `doctor`'s own probes."""
+    last: Mapping[str, object] = {}
+    for entry in entries:
+        if entry.fields.get("prediction_id") == logs.PROBE or (entry.event == _REPEATED and entry.fields == last):
+            continue
+        last = entry.fields if entry.event == _REPEATED else last
+        yield entry
 
 
 def since(text: str, now: datetime) -> datetime:

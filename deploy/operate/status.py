@@ -42,7 +42,9 @@ def count_jobs(service: Service) -> Finding[Any]:
     depth = cloudwatch.queue(service.setting("JOBS_QUEUE_URL"))
     dead = cloudwatch.queue(service.output("queue", "JobsDlqUrl")).unfinished
     data = {"waiting": depth.visible, "in_work": depth.in_flight, "dead_letters": dead}
-    found = ok(f"{depth.visible} waiting, {depth.in_flight} in work", data)
+    # SQS counts these two together.
+    taken = f"{depth.in_flight} in work or waiting for the next try" if depth.in_flight else "0 in work"
+    found = ok(f"{depth.visible} waiting, {taken}", data)
     return found.with_more(failed(f"{count(dead, 'dead letter')}: `manage.py dlq list`")) if dead else found
 
 

@@ -11,8 +11,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from botsite import aws, roles
 from botsite.roles import YOLO5
-from deploy import costs, stacks
-from deploy.account_plan import BILLING, account_plan
+from deploy import account_plan, stacks
+from deploy.account_plan import BILLING
 from deploy.images.spec import ImageSpec
 from deploy.provision import Order
 from metrics.health.findings import Finding, failed, ok, only_on_aws, warning
@@ -49,7 +49,7 @@ def _baker(order: Order) -> str:
     """Return the builder's type: the one that is asked for, the usual one, or one that the Free Plan has."""
     usual = order.bake_type or ImageSpec(YOLO5.short, "").machine
     try:
-        if order.bake_type or not ((plan := account_plan()) and plan.free):
+        if order.bake_type or not ((plan := account_plan.account_plan()) and plan.free):
             return usual
         eligible = _eligible()
     except (ClientError, BotoCoreError):
@@ -74,13 +74,14 @@ def read_disk_key(order: Order, wanted: WantedMachines) -> Finding[Any]:
 @only_on_aws("plan of the account")
 def read_plan(order: Order, wanted: WantedMachines) -> Finding[Any]:
     """Check that the account may run the instance types."""
-    plan = account_plan()
+    plan = account_plan.account_plan()
     if plan is None or not plan.free:
         return ok("the account is not on the Free Plan")
     known = sorted(_eligible())
     if refused := [one for one in wanted.every_type if one not in known]:
         return _refused(refused, known)
-    seen = f"the account is on the Free Plan, which runs these types; {wanted.baker} bakes. {plan.told(_month(order))}"
+    lasting = plan.told(account_plan.month(order.service, order.values))
+    seen = f"the account is on the Free Plan, which runs these types; {wanted.baker} bakes. {lasting}"
     return warning(seen, f"Upgrade it in time: {BILLING}")
 
 
@@ -90,11 +91,6 @@ def _refused(types: Collection[str], eligible: Collection[str]) -> Finding[Any]:
         f"Take {', '.join(eligible) or 'another account'}: --bake-type for the builder, --parameter WorkerType=, "
         f"WebType= or MetricsType= for machines. Or upgrade the plan: {BILLING}",
     )
-
-
-def _month(order: Order) -> float:
-    planned = stacks.planned(order.service, order.values)
-    return sum(one.dollars for one in costs.idle_month([costs.resources(*one) for one in planned]))
 
 
 def _eligible() -> list[str]:

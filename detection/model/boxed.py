@@ -13,7 +13,8 @@ class Boxed:
 
     `classes` are the numbers of the model's classes by label; `copy` is the photo as a JPEG that sites decode, if it is
     no such JPEG itself. `full` is the picture at the photo's full resolution, if that is asked for; `shrunk` is whether
-    `jpeg` has less than that. `frames` are the pictures of a clip's other frames.
+    `jpeg` has less than that. `frames` are the pictures of a clip's other frames, and
+    `written` is what is written in it, if that was read.
     """
 
     detections: list[Detection]
@@ -26,6 +27,7 @@ class Boxed:
     full: bytes | None = None
     shrunk: bool = False
     frames: Sequence[bytes] = ()
+    written: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,7 @@ memory that most workers never need.
 """
 
 import ctypes
-import math
-import os
-import resource
 import runpy
-import signal
 import struct
 import sys
 from collections.abc import Callable, Iterator
@@ -25,7 +21,8 @@ import pillow_heif
 import pyvips
 from PIL import BmpImagePlugin
 
-_system_calls = runpy.run_path(str(Path(__file__).with_name("system_calls.py")), run_name="system_calls")
+_confined = runpy.run_path(str(Path(__file__).with_name("confined.py")), run_name="confined")
+_limit_cpu = _confined["limit_cpu"]
 REQUEST = struct.Struct("!QIB")
 REPLY = struct.Struct("!BII")
 DECODED, NO_IMAGE, TOO_MANY_PIXELS, DAMAGED = range(4)
@@ -38,7 +35,6 @@ _CPU_SECONDS, _LEFT_CPU_SECONDS = 6, 2
 # What decoders may reserve beyond the start. They use half of it; the parent kills a child that uses too much.
 _ADDRESS_SPACE = 800 << 20
 _LOADERS = ("Jpeg", "Png", "Webp", "Nsgif", "Tiff", "Heif")
-_PR_SET_PDEATHSIG = 1
 
 
 class Refused(Exception):
@@ -74,27 +70,7 @@ def _shut_in(libc: ctypes.CDLL) -> None:
     pyvips.operation_block_set("VipsForeignLoad", True)
     for loader in _LOADERS:
         pyvips.operation_block_set(f"VipsForeignLoad{loader}", False)
-    os.nice(10)
-    if sys.platform == "linux":
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-        limit = pages * resource.getpagesize() + _ADDRESS_SPACE
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # Libraries complain about each damaged file.
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 2)
-    os.close(null)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
-    if sys.platform == "linux":
-        _system_calls["give_up"](libc)
-
-
-def _limit_cpu(seconds: int) -> None:
-    """Allow the next file its share of CPU; beyond that the kernel kills the process."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    limit = math.ceil(used.ru_utime + used.ru_stime) + seconds
-    resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+    _confined["shut_in"](libc, _ADDRESS_SPACE)
 
 
 def _send(replies: Any, data: bytes) -> None:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -69,8 +69,9 @@ class _NotBegun(RuntimeError):
 class Decoder:
     """A child process that is started when it is first needed, and kept."""
 
-    def __init__(self, script: Path | None = None) -> None:
-        self._script = script
+    def __init__(self, script: Path | None = None, *arguments: str, before: Sequence["Decoder"] = ()) -> None:
+        """`before`: decoders whose children have the memory first."""
+        self._script, self._arguments, self._before = script, arguments, before
         self._lock = threading.Lock()
         self._child: _Child | None = None
 
@@ -96,6 +97,20 @@ class Decoder:
             _return_free_memory()
             with self._asked(photo, side) as reply:
                 yield Rows(reply)
+
+    def text(self, photo: bytes | bytearray) -> str:
+        """Return what a child that reads replies about a photo. Raise UnreadableImage."""
+        with self._lock:
+            _return_free_memory()
+            with self._asked(photo, FULL_SIDE) as reply:
+                said = np.empty((reply.height, reply.width), np.uint8)
+                reply.read(said)
+                return said.tobytes().decode(errors="replace")
+
+    @property
+    def resident(self) -> int:
+        """Return the child's resident memory in bytes, 0 without one."""
+        return self._child.resident if self._child else 0
 
     @property
     def pid(self) -> int | None:
@@ -130,7 +145,7 @@ class Decoder:
         if self._child and not self._child.alive:
             self._child.end()
             self._child = None
-        child = self._child = self._child or _Child(self._script or _CHILD)
+        child = self._child = self._child or _Child(self._script or _CHILD, self._arguments, self._before)
         return child.ask(photo, side, quarter)
 
     def _check(self, reply: "_Reply", side: int) -> None:
@@ -145,10 +160,11 @@ class Decoder:
 class _Child:
     """A running child process and its two pipes."""
 
-    def __init__(self, script: Path) -> None:
+    def __init__(self, script: Path, arguments: Sequence[str] = (), before: Sequence[Decoder] = ()) -> None:
         """Start it and wait until it is ready. Raise RuntimeError if it ends before that."""
         _hide_memory()
-        command = [sys.executable, "-I", str(script), str(int(settings.PHOTO_MAX_MEGAPIXELS * 1e6))]
+        self._before = before
+        command = [sys.executable, "-I", str(script), str(int(settings.PHOTO_MAX_MEGAPIXELS * 1e6)), *arguments]
         # In a session of its own, so that Ctrl-C lets the worker finish its photos. What it starts ends with it.
         self._process = subprocess.Popen(
             command,
@@ -240,7 +256,8 @@ class _Child:
         poll = select.poll()
         poll.register(pipe, event)
         while not poll.poll(_LOOK_SECONDS * 1000):
-            left = _allowed_bytes() - _SPARE_BYTES - _resident("self")
+            others = sum(decoder.resident for decoder in self._before)
+            left = _allowed_bytes() - _SPARE_BYTES - _resident("self") - others
             # Never less than an idle child takes: next to a very large worker it would not even start.
             if self.resident > max(_IDLE_BYTES, min(_LARGEST_BYTES, left)):
                 raise _Lost("it took too much memory")

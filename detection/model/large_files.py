@@ -115,6 +115,6 @@ class Budget:
         return file.before, had, file.number
 
 
-# The memory of this process, and the decoder of anything but ordinary JPEGs.
+# The memory of this process, the decoder of anything but ordinary JPEGs, and who reads text.
 BUDGET = Budget(BUDGET_BYTES, free=SMALL_BYTES)
-DECODER = Budget(1)
+DECODER, READER = Budget(1), Budget(1)

@@ -50,7 +50,7 @@ class FullPicture:
 
 
 def people(image: Rows, candidates: Sequence[Detection], size: tuple[int, int]) -> list[Block]:
-    """Return the blocks that hide people in a picture of this size; the image may be smaller."""
+    """Return the blocks that hide people's heads in a picture of this size; the image may be smaller."""
     return blur.blocks(image, [box for box in candidates if box.label == PERSON], *size)
 
 

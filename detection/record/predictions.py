@@ -150,19 +150,21 @@ def succeed(
     options: Options | None = None,
     shrunk: bool = False,
     frames: int = 1,
+    written: str | None = None,
 ) -> Outcome:
     """Store the result of the claim, with the CPU time it took; refused if the prediction was claimed again since.
 
     `options` are what was made of those asked for; `shrunk` is whether the picture has a lower resolution;
-    `frames` is how many pictures there are.
+    `frames` is how many pictures there are, and `written` what is written in the photo.
     """
     return update(
         claimed.prediction_id,
         "SET #status = :succeeded, finished_at = :now, detections = :detections, candidates = :candidates,"
         " options = :options, model = :model, inference_ms = :inference_ms, cpu_ms = :cpu_ms, cpus = :cpus,"
-        " shrunk = :shrunk, frames = :frames",
+        " shrunk = :shrunk, frames = :frames" + (", written = :written" if written else ""),
         _HELD,
-        {
+        ({":written": written} if written else {})
+        | {
             ":succeeded": Status.SUCCEEDED,
             ":now": times.now(),
             ":detections": [items.detection(box) for box in detections],

@@ -57,6 +57,8 @@ class Form(StrEnum):
     PICTURE = ""
     CROPS = "crops"
     JSON = "json"
+    # What is written in it.
+    TEXT = "text"
 
 
 class Question(StrEnum):
@@ -80,7 +82,7 @@ class Unknown:
 class Options:
     """What the sender of a photo asks for: classes (all if empty), least confidence (LEAST if None), how it is shown.
 
-    `blur` makes people unrecognisable; `where` adds a sentence for people who don't see the picture.
+    `blur` hides people's heads; `where` adds a sentence for people who don't see the picture.
     """
 
     only: tuple[str, ...] = ()
@@ -185,6 +187,8 @@ class Prediction:
     # Whether it is a clip, and how many of its frames the answer shows.
     clip: bool = False
     frames: int | None = None
+    # What is written in it, if it was read.
+    written: str | None = None
     # Whether the photo has a higher resolution than its picture.
     shrunk: bool = False
     # Whether its sender hid it until somebody taps it.
@@ -226,6 +230,11 @@ class Prediction:
     def cancelled(self) -> bool:
         """Return whether its sender wants no answer any more."""
         return self.failed_by(Code.CANCELLED)
+
+    @property
+    def is_text(self) -> bool:
+        """Return whether a photo that has been answered is read: its boxes belong to its first answer."""
+        return self.options.form is Form.TEXT
 
     @property
     def delivered(self) -> bool:

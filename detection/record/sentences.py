@@ -44,6 +44,7 @@ class Code(Enum):
     )
     TOO_MANY_EARLIER = "I didn't take all of your photos: those were too many at once. Please send me the rest again."
     CANCELLED = "Cancelled. Send me another photo whenever you like."
+    UNREAD = "I couldn't read the text in this photo. Please try again later."
     GIVEN_UP = "Something went wrong on my side and I couldn't process this. Please try again later."
     APOLOGY = "Sorry, I couldn't process this photo. Please send it again."
     # An operator's own words, which nobody has translated.

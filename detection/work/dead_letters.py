@@ -133,6 +133,39 @@ def replay(letter: DeadLetter) -> bool:
     return True
 
 
+def hopeless(letter: DeadLetter) -> str:
+    """Return why nobody could be answered if a letter was replayed, as "that ...", empty if somebody could."""
+    if letter.task is None:
+        return "that are not jobs"
+    if letter.prediction_id and predictions.find_item(letter.prediction_id) is None:
+        return "whose photo is gone"
+    return ""
+
+
+def unreadable_jobs() -> list[DeadLetter]:
+    """Return what waits in the jobs queue and is no job, hidden from workers for two minutes.
+
+    What a worker has received just now, and what waits for its next try, can't be seen.
+    """
+    picked = _jobs().pick(lambda message: _job(message["Body"])[0] is None, _LOOKED_AT_AT_MOST)
+    return [_parse(message) for message in picked]
+
+
+def drop(unreadable: Collection[DeadLetter]) -> None:
+    """Delete what `unreadable_jobs` returned."""
+    for one in unreadable:
+        _jobs().delete(one.receipt_handle)
+
+
+def keep(unreadable: Collection[DeadLetter]) -> None:
+    """Give back what `unreadable_jobs` returned."""
+    _jobs().release([one.receipt_handle for one in unreadable])
+
+
+def _jobs() -> DeadLetterQueue:
+    return DeadLetterQueue(aws.client("sqs"), settings.JOBS_QUEUE_URL, _HIDDEN_SECONDS)
+
+
 def delete(letter: DeadLetter) -> None:
     """Delete a letter from the queue."""
     _queue().delete(letter.receipt_handle)

@@ -2,6 +2,7 @@
 
 import time
 from datetime import timedelta
+from uuid import uuid4
 
 import structlog
 from celery import current_app
@@ -9,7 +10,7 @@ from celery import current_app
 from detection.record import images, predictions, times
 from detection.record.predictions import Outcome
 from detection.record.reasons import Reason
-from detection.record.schemas import Prediction, Status
+from detection.record.schemas import Form, Options, Prediction, Status
 
 log = structlog.get_logger()
 
@@ -48,6 +49,23 @@ def submit_stored(prediction: Prediction) -> Outcome:
         send(prediction)
         log.info("job_sent", chat_id=prediction.chat_id, photo_bytes=prediction.photo_bytes)
     return created
+
+
+def to_read(photo: Prediction, asked_in: int) -> Prediction:
+    """Return a prediction that has an answered photo read; the text answers the message that asked for it."""
+    identity = uuid4().hex
+    return Prediction(
+        identity,
+        photo.chat_id,
+        asked_in,
+        image_key=f"photos/{identity}",
+        sender_id=photo.sender_id,
+        author_id=photo.author_id,
+        thread_id=photo.thread_id,
+        language=photo.language,
+        received_at=times.now(),
+        options=Options(form=Form.TEXT),
+    )
 
 
 def complete(prediction: Prediction, photo: bytes | bytearray) -> None:

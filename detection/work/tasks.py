@@ -146,6 +146,7 @@ def _detect(claimed: Prediction, cpu_ms: Callable[[], int]) -> None:
         options=boxed.options,
         shrunk=boxed.shrunk and not claimed.as_file,
         frames=frames,
+        written=boxed.written,
     )
     if stored.prediction is None:
         # It was deleted meanwhile, and its pictures before this one was stored.
@@ -160,13 +161,14 @@ def _detect(claimed: Prediction, cpu_ms: Callable[[], int]) -> None:
 
 def _box(claimed: Prediction, photo: bytes | bytearray) -> "Boxed | None":
     """Return the photo with its objects, or None if it failed with a sentence for its sender."""
-    from detection.model import yolo
+    from detection.model import reading, yolo
     from detection.model.boxed import Wanted
 
     wanted = Wanted(_asked(claimed), claimed.as_file, language=claimed.language)
     if claimed.floor_percent:
         wanted = replace(wanted, floor=claimed.floor_percent / 100)
-    box = yolo.load().box_clip if claimed.clip else yolo.load().box
+    model = yolo.load()
+    box = reading.box if claimed.is_text else model.box_clip if claimed.clip else model.box
     try:
         return box(photo, claimed.chat_id, wanted)
     except image_headers.UnreadableImage as error:

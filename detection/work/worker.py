@@ -69,10 +69,12 @@ class LoadModel(bootsteps.StartStopStep):
 
     def start(self, worker: Any) -> None:
         """Create the AWS clients and load the model, which all threads of the pool share."""
-        from detection.model import yolo
+        from detection.model import reading, yolo
 
         try:
             require("yolo5")
+            if settings.READ_TEXT:
+                reading.check()
             aws.dynamodb()
             aws.s3()
             callback.start()

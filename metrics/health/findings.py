@@ -23,6 +23,10 @@ class Health(StrEnum):
 _WORST_FIRST = (Health.FAILED, Health.WARNING, Health.UNKNOWN, Health.OK)
 
 
+# Words for what an emulator has no answer to.
+NOT_HERE = "not known here"
+
+
 class NotKnownHere(Exception):
     """This place, such as an emulator, doesn't have the answer; the text says why."""
 
@@ -45,6 +49,11 @@ class Finding(Generic[Value]):
     def known(self) -> bool:
         """Return whether anything is known, even if it is None."""
         return self.state is not Health.UNKNOWN
+
+    @property
+    def unanswered(self) -> bool:
+        """Return whether nobody can tell, though somebody should: an emulator needn't."""
+        return not self.known and NOT_HERE not in self.seen
 
     @property
     def text(self) -> str:
@@ -96,7 +105,7 @@ def unknown(seen: str, todo: str = "") -> Finding[Any]:
 
 def not_here(what: str) -> Finding[Any]:
     """An emulator has no such thing, so that nothing follows from it."""
-    return unknown(f"not known here: the local AWS has no {what}")
+    return unknown(f"{NOT_HERE}: the local AWS has no {what}")
 
 
 def worst(found: Sequence[Finding[Any]]) -> Finding[Any]:

@@ -79,6 +79,6 @@ def _die(scene: Scene, crowd: Crowd, photos_of_one: int, good: bool) -> None:
 
 def _replay(scene: Scene) -> None:
     """Do what the runbook says. What cannot be replayed yet stays a letter, and is counted."""
-    command = [sys.executable, "manage.py", "dlq", "replay"]
+    command = [sys.executable, "manage.py", "dlq", "replay", "--yes"]
     env = scene.stack.env | {"AWS_ENDPOINT_URL": scene.stack.endpoint}
     subprocess.run(command, check=False, capture_output=True, env=env)

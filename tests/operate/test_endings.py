@@ -92,10 +92,41 @@ def test_silent_aws_makes_nobody_wait(silent: socket.socket) -> None:
         asked.close()
     # A call would be given up after half a minute.
     assert time.monotonic() - started < 20
+    assert process.returncode == 1
     found = json.loads(output)
     assert {part["not_known"] for part in found.values() if isinstance(part, dict)} == {
         "not known: no answer within 3.5 s"
     }
+
+
+@pytest.mark.slow
+def test_silent_aws_is_one_line_of_status(silent: socket.socket) -> None:
+    with running(silent, "status") as process:
+        output, errors = process.communicate()
+    _, line = output.splitlines()
+    assert line.startswith("? AWS does not answer within 3.5 s: nothing is known of stacks, pause, machines, jobs, ")
+    assert (process.returncode, errors.startswith("CommandError: Not known: stacks, ")) == (1, True)
+
+
+@pytest.mark.slow
+def test_watched_status_is_printed_until_ctrl_c(stack: LocalStack) -> None:
+    with operating.start("status", "--watch", env=operating.of(stack)) as process:
+        assert process.stdout
+        heads = 0
+        while heads < 2:
+            heads += process.stdout.readline().startswith("objdet, http://")
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate()
+    assert (process.returncode, "Traceback" in errors) == (130, False)
+
+
+def test_doctor_says_soon_that_aws_is_silent(silent: socket.socket) -> None:
+    with running(silent, "doctor") as process:
+        assert process.stderr
+        line = process.stderr.readline()
+    assert line == f"http://127.0.0.1:{silent.getsockname()[1]} does not answer within 5 s. What can be checked " + (
+        "without it takes 20 s at most.\n"
+    )
 
 
 def test_ctrl_d_deletes_nothing(stack: LocalStack) -> None:

@@ -138,6 +138,40 @@ def test_event_is_one_line_whatever_it_holds() -> None:
     ] == [None] * 3
 
 
+def test_repeated_metrics_and_own_probes_are_left_out() -> None:
+    lines = [
+        line("metrics_published", visible=0),
+        line("metrics_published", visible=0),
+        line("delivery_postponed", prediction_id="doctor"),
+        line("metrics_published", visible=1),
+        line("job_sent"),
+        line("metrics_published", visible=1),
+        line("metrics_published", visible=0),
+    ]
+    shown = list(log_lines.worth_reading(map(parse, lines)))
+    assert [(one.event, one.fields.get("visible")) for one in shown] == [
+        ("metrics_published", 0),
+        ("metrics_published", 1),
+        ("job_sent", None),
+        ("metrics_published", 0),
+    ]
+
+
+def test_all_lines_are_shown_if_asked_for(
+    stack: LocalStack, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "LOG_FOLDER", str(tmp_path))
+    (tmp_path / "metrics.log").write_text(f"{line('metrics_published', visible=0)}\n" * 3)
+    assert (run("logs").count("metrics_published"), run("logs", "--all").count("metrics_published")) == (1, 3)
+
+
+def test_nothing_found_is_not_red(
+    stack: LocalStack, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call_command("logs", "--prediction", "nosuch", force_color=True)
+    assert capsys.readouterr().err.startswith("No such lines since")
+
+
 @pytest.mark.parametrize("text", ["{", "[]", '{"a"', "Killed", "\x00"])
 def test_odd_line_is_shown_as_it_is(text: str) -> None:
     assert (parse(text).event, parse(text).level) == (text, "")

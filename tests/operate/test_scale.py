@@ -15,7 +15,7 @@ from deploy.service import Service
 from metrics import cloudwatch
 from metrics.cloudwatch import Group
 from tests.support import emulators
-from tests.support.provisioning import run
+from tests.support.provisioning import look, run
 
 PREFIX = "held"
 GROUP = f"{PREFIX}-yolo5"
@@ -154,8 +154,8 @@ def test_plan_and_status_name_it() -> None:
     assert "held at" not in run("provision", "--prefix", PREFIX, "--plan")
     scale(*IN_FORCE)
     assert f"{GROUP}, held at 2 by root until " in run("provision", "--prefix", PREFIX, "--plan")
-    assert "  held at 2 by root until " in run("status", "--prefix", PREFIX)
-    found = json.loads(run("status", "--prefix", PREFIX, "--json"))
+    assert "  held at 2 by root until " in look("status", "--prefix", PREFIX)
+    found = json.loads(look("status", "--prefix", PREFIX, "--json"))
     assert found["machines"]["yolo5"]["held"]["minimum"] == 2
 
 

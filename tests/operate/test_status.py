@@ -18,13 +18,14 @@ from deploy.doctor.failures import not_known
 from deploy.local.processes import wait_until
 from deploy.local.stack import PREFIX, LocalStack
 from deploy.local.telegram.client import TelegramUser
+from deploy.management.commands import status as status_command
 from deploy.operate import machines, status
 from deploy.service import Service
 from metrics.cloudwatch import Alarm, Group, Instance, LaunchTemplate, Metric
 from metrics.health.alarms import judge_alarms
-from metrics.health.findings import Finding, Health, known
+from metrics.health.findings import Finding, Health, failed, known, not_here, ok, unknown, warning
 from tests.support import emulators
-from tests.support.provisioning import run
+from tests.support.provisioning import look, run
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 YOLO5 = roles.named("yolo5")
@@ -44,7 +45,7 @@ def texts(seen: Finding[Any], state: Health) -> list[str]:
 
 
 def test_running_service_fits_one_screen(stack: LocalStack) -> None:
-    lines = run("status").splitlines()
+    lines = look("status").splitlines()
     assert len(lines) <= 24
     assert lines[0].startswith(f"{PREFIX}, {stack.endpoint}, 20")
     assert "8 of 8 complete" in lines[1]
@@ -53,7 +54,7 @@ def test_running_service_fits_one_screen(stack: LocalStack) -> None:
 
 def all_known() -> dict[str, Any]:
     """Return what the command prints, once each part is known that can be; nothing before."""
-    found: dict[str, Any] = json.loads(run("status", "--json"))
+    found: dict[str, Any] = json.loads(look("status", "--json"))
     unknown = {name for name, part in found.items() if "not_known" in part}
     return found if unknown <= {"machines", "cost"} else {}
 
@@ -69,7 +70,7 @@ def test_json_has_every_part(stack: LocalStack, user: TelegramUser, photo: bytes
 
 
 def test_no_secret_is_shown(stack: LocalStack) -> None:
-    shown = run("status", "--json")
+    shown = look("status", "--json")
     assert [name for name in ("TELEGRAM_TOKEN", "RESULTS_KEY", "ADMIN_PASSWORD") if stack.env[name] in shown] == []
 
 
@@ -81,6 +82,14 @@ def test_emulator_is_not_known_rather_than_fine(stack: LocalStack) -> None:
     # Until the first metric has reached the service's own alarms, they have no data, which is worse than not known; and
     # on a busy machine the alarms may take longer to read than the command waits.
     assert len(wait_until(not_known_here)) == 1
+
+
+def test_status_ends_with_what_is_wrong_or_not_known() -> None:
+    emulated = not_here("alarms")
+    parts = {"fine": ok("7"), "emulated": ok("", {}).with_more(emulated), "slow": ok("").with_more(warning("old"))}
+    assert status_command._trouble(parts) == ""
+    parts |= {"jobs": ok("1").with_more(failed("1 dead letter")), "cost": unknown("not known: no answer within 3.5 s")}
+    assert status_command._trouble(parts) == "Bad: jobs. Not known: cost."
 
 
 def test_missing_service_is_one_line_naming_others(stack: LocalStack) -> None:

@@ -78,9 +78,22 @@ def test_existing_service_is_not_asked_about(made: str, monkeypatch: pytest.Monk
     call_command("provision", "--prefix", made, stdout=Terminal())
 
 
-def test_script_is_not_asked(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", Terminal(""))
-    assert "The live settings match the templates" in run("provision", "--prefix", prefix)
+def test_piped_output_is_no_agreement(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`provision --prefix TYPO | tee log` asks, as somebody is there."""
+    monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+    with pytest.raises(CommandError, match=r"Nothing was made\. Set AWS_PROFILE"):
+        call_command("provision", "--prefix", prefix, stdout=io.StringIO())
+    assert statuses(prefix) == {}
+
+
+def test_script_makes_new_service_only_with_yes(prefix: str) -> None:
+    with pytest.raises(CommandError, match=rf"no terminal to ask on\. There is no service {prefix} in .* add --yes"):
+        call_command("provision", "--prefix", prefix, stdout=io.StringIO())
+    assert statuses(prefix) == {}
+    call_command("provision", "--prefix", prefix, "--yes", stdout=io.StringIO())
+    output = io.StringIO()
+    call_command("provision", "--prefix", prefix, stdout=output)
+    assert "The live settings match the templates" in output.getvalue()
 
 
 @pytest.mark.parametrize("value", ["999.2.3.4/32", "203.0.113.7/33"])

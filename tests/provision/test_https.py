@@ -32,6 +32,15 @@ def test_one_command_makes_reachable_service(prefix: str, control: TelegramContr
     assert TOKEN not in "\n".join(lines)
 
 
+def test_end_of_certificate_is_announced_by_an_alarm(prefix: str, control: TelegramControl) -> None:
+    run_provision(prefix, "--self-signed", token=TOKEN)
+    (alarm,) = aws.client("cloudwatch").describe_alarms(AlarmNames=[f"{prefix}-certificate-ends"])["MetricAlarms"]
+    assert alarm["Dimensions"] == [{"Name": "CertificateArn", "Value": web(prefix).parameters["CertificateArn"]}]
+    topics = [one["TopicArn"] for one in aws.client("sns").list_topics()["Topics"]]
+    assert [one for one in topics if one.endswith(f":{prefix}-alarms")] == alarm["AlarmActions"]
+    assert timedelta(days=alarm["Threshold"]) < acm.RENEWED_BEFORE_END
+
+
 def test_second_run_changes_nothing(prefix: str, control: TelegramControl) -> None:
     first = run_provision(prefix, "--self-signed", token=TOKEN)
     before = (web(prefix), acm.pem(web(prefix).parameters["CertificateArn"]), control.webhook())

@@ -11,7 +11,7 @@ from django.core.management import CommandError
 from botsite import aws
 from deploy import provision, stacks
 from deploy.certificates import acm, domains, validation
-from deploy.cfn import cloudformation
+from deploy.cfn import change_sets, cloudformation, template
 from deploy.cfn.cloudformation import Change, Event
 from deploy.images import rollout
 from deploy.local.telegram.client import TelegramControl
@@ -81,6 +81,20 @@ def test_update_interrupted_before_execution_is_resumed(prefix: str) -> None:
     )
     assert provision.deploy(Service(prefix), {"JobsMaxReceives": "7"})[f"{prefix}-queue"] == "updated"
     assert redrive(queue(prefix, "jobs"))[1] == 7
+
+
+def test_two_updates_at_once_never_pass_for_each_other(prefix: str) -> None:
+    """The second run replaces the change set that the first is about to execute: they have the same name."""
+    provision.deploy(Service(prefix))
+    service, text = Service(prefix), template.read(stacks.TEMPLATES / "queue.yaml")
+    first, second = (
+        stacks._change_set(service, "queue", service.find("queue"), text, {"JobsMaxReceives": value})
+        for value in ("7", "9")
+    )
+    with pytest.raises(stacks.StackError, match=f"{prefix}-queue was changed by another run"):
+        change_sets.execute(f"{prefix}-queue", first, stacks.silent)
+    change_sets.execute(f"{prefix}-queue", second, stacks.silent)
+    assert redrive(queue(prefix, "jobs"))[1] == 9
 
 
 def test_new_default_replaces_earlier_one(prefix: str, templates: Path) -> None:

@@ -206,10 +206,38 @@ def test_teardown_removes_dns_records(prefix: str, zone: str) -> None:
     with_webhook(prefix, "--domain", f"{prefix}.example.com", "--hosted-zone-id", zone)
     new = records(zone) - before
     assert (len(new), f"{prefix}.example.com." in new) == (2, True)
-    assert "AWS::Route53::RecordSet" in run("teardown", prefix, "--plan")
-    run("teardown", prefix)
+    assert "AWS::Route53::RecordSet" in run("teardown", prefix, "--plan", "--records")
+    run("teardown", prefix, "--records")
     assert records(zone) == before
     assert list(acm.ours(Service(prefix), "AMAZON_ISSUED")) == []
+
+
+@pytest.mark.slow
+def test_validation_record_stays_unless_asked_for(prefix: str, zone: str) -> None:
+    """A certificate in another region may be validated by the same record, which nobody can see."""
+    with_webhook(prefix, "--domain", f"{prefix}.example.com", "--hosted-zone-id", zone)
+    (record,) = teardown.records(Service(prefix))
+    stays = f"The DNS record {record} stays, as certificates elsewhere may be validated by it: --records deletes it."
+    planned = run("teardown", prefix, "--plan")
+    assert (stays in planned, f"Remove  {record}" in planned) == (True, False)
+    assert stays in run("teardown", prefix)
+    assert record in records(zone)
+
+
+def test_restored_copies_are_deleted_with_the_service(prefix: str) -> None:
+    dynamodb = aws.client("dynamodb")
+    for name in (f"{prefix}-predictions-restored", f"{prefix}-predictions-restored-2", f"{prefix}-predictions-mine"):
+        dynamodb.create_table(
+            TableName=name,
+            BillingMode="PAY_PER_REQUEST",
+            KeySchema=[{"AttributeName": "prediction_id", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "prediction_id", "AttributeType": "S"}],
+        )
+    planned = run("teardown", prefix, "--plan")
+    assert (planned.count(f"{prefix}-predictions-restored"), f"{prefix}-predictions-mine" in planned) == (2, False)
+    run("teardown", prefix)
+    left = [name for name in dynamodb.list_tables()["TableNames"] if name.startswith(f"{prefix}-")]
+    assert left == [f"{prefix}-predictions-mine"]
 
 
 def test_existing_dns_record_is_kept(prefix: str, zone: str) -> None:
@@ -228,7 +256,7 @@ def test_existing_dns_record_is_kept(prefix: str, zone: str) -> None:
 def test_teardown_removes_images_snapshots_and_log_groups(prefix: str) -> None:
     run("provision", prefix)
     leave(prefix)
-    assert {"AWS::EC2::Image"} <= {one.type for one in teardown.plan(Service(prefix))}
+    assert {"AWS::EC2::Image"} <= {one.type for one in teardown.plan(Service(prefix), records=False)}
     assert f"Nothing tagged {prefix} is left." in run("teardown", prefix)
     assert (ami.all_of(Service(prefix)), list(teardown.log_groups(Service(prefix)))) == ([], [])
 

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.usefixtures("control")
 def typed(monkeypatch: pytest.MonkeyPatch, *texts: str) -> None:
     """Answer the prompts for secrets."""
     answers = iter(texts)
+    monkeypatch.setattr("sys.stdin", Terminal(""))
     monkeypatch.setattr("getpass.getpass", lambda question: next(answers))
 
 

@@ -49,6 +49,7 @@ class Deployer:
         name = f"/{self.service}/old"
         if not logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]:
             logs.create_log_group(logGroupName=name, tags=tags)
+        self._restore()
         self.root("s3").put_object(Bucket=self.bucket, Key="photos/1", Body=b"x")
         self._without_certificate()
         self._protect()
@@ -123,7 +124,7 @@ class Deployer:
 
     def rotate(self) -> None:
         """Rotate a secret."""
-        run("rotate", "results-key", "--prefix", self.service.prefix)
+        run("rotate", "results-key", "--yes", "--prefix", self.service.prefix)
 
     def budget(self) -> None:
         """Make a budget, change what it allows, and remove it."""
@@ -135,6 +136,7 @@ class Deployer:
     def clear(self) -> None:
         """Empty the bucket, delete what no stack holds, and lift what protects the rest."""
         stacks.lift_protection(self.service.stack("storage"))
+        teardown.delete_copies(self.service, stacks.silent)
         stacks._empty(self.bucket)
         if self.root("s3").list_objects_v2(Bucket=self.bucket)["KeyCount"]:
             # Deleting many objects at once raises nothing.
@@ -148,6 +150,17 @@ class Deployer:
         teardown._tagged(self.service)
         for arn in self.arns:
             existence.alive(arn)
+
+    def _restore(self) -> None:
+        """Leave a copy of the table behind, as somebody does who has restored it."""
+        dynamodb, name = self.root("dynamodb"), f"{self.service}-predictions-restored"
+        if name not in dynamodb.list_tables()["TableNames"]:
+            dynamodb.create_table(
+                TableName=name,
+                BillingMode="PAY_PER_REQUEST",
+                KeySchema=[{"AttributeName": "prediction_id", "KeyType": "HASH"}],
+                AttributeDefinitions=[{"AttributeName": "prediction_id", "AttributeType": "S"}],
+            )
 
     def _without_certificate(self) -> None:
         """Delete the domain's certificate and record, which an interrupted run left."""

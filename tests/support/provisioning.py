@@ -3,9 +3,10 @@
 import io
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 
 from botsite import aws
 from deploy.cfn import cloudformation
@@ -23,7 +24,17 @@ class Terminal(io.StringIO):
 def run(command: str, *arguments: str) -> str:
     """Run a management command and return what it printed."""
     output = io.StringIO()
-    call_command(command, *arguments, stdout=output)
+    # A new service is only made by whoever agrees to it.
+    agreed = ["--yes"] if command == "provision" else []
+    call_command(command, *arguments, *agreed, stdout=output)
+    return output.getvalue()
+
+
+def look(command: str, *arguments: str) -> str:
+    """Run a command and return what it printed, whatever it thinks of what it saw."""
+    output = io.StringIO()
+    with suppress(CommandError):
+        call_command(command, *arguments, stdout=output)
     return output.getvalue()
 
 
@@ -31,7 +42,7 @@ def run_provision(prefix: str, *arguments: str, token: str = "", output: io.Stri
     """Run `provision`, with a token in a file descriptor if there is one, and return the lines it printed."""
     output = output or io.StringIO()
     given = ["--token-fd", str(descriptor(token))] if token else []
-    call_command("provision", "--prefix", prefix, *arguments, *given, stdout=output)
+    call_command("provision", "--prefix", prefix, "--yes", *arguments, *given, stdout=output)
     return output.getvalue().splitlines()
 
 

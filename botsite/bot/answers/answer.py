@@ -20,7 +20,7 @@ from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.telegram.sending import Keyboard, Picture
 from botsite.bot.words import found, replies
 from botsite.threads import in_thread
-from detection.picture import image_headers, thumbnails
+from detection.picture import image_headers, redrawn, thumbnails
 from detection.record import exports, images, known_classes, predictions, times
 from detection.record.schemas import Form, Prediction, Question, Status
 
@@ -139,6 +139,8 @@ async def photo(prediction: Prediction) -> bytes | None:
 async def _compose(prediction: Prediction) -> Answer:
     if prediction.status is Status.FAILED:
         return Answer(replies.failure_of(prediction))
+    if prediction.is_text:
+        return Answer(replies.written(prediction.written))
     caption = await caption_of(prediction)
     if prediction.options.form is Form.JSON:
         return Answer(caption, exports.as_json(prediction, prediction.detections), "document", "detections.json")
@@ -216,7 +218,7 @@ async def crops_of(prediction: Prediction, most: int = api.ALBUM_AT_MOST - 1) ->
     """Return the objects cut out, as far as an album has room for them; none if that can't be."""
     try:
         drawn = looks.drawn(prediction, looks.first(prediction))
-        return await drawing.undisturbed(partial(drawing.crops, *drawn, most)) if most else []
+        return await drawing.undisturbed(partial(redrawn.crops, *drawn, most)) if most else []
     except images.ImageGone as error:
         log.warning("crops_left_out", error=repr(error))
         return []
@@ -225,9 +227,8 @@ async def crops_of(prediction: Prediction, most: int = api.ALBUM_AT_MOST - 1) ->
 async def caption_of(prediction: Prediction) -> str:
     """Return what was found, and what of the sender's caption was not understood, as far as it fits."""
     text = _found(prediction) if prediction.detections else await _nothing(prediction)
-    more = replies.not_understood(prediction.options)
-    longer = f"{text}\n\n{more}"
-    return longer if more and len(longer) <= found.CAPTION_LENGTH else text
+    asked = prediction.options
+    return found.followed(text, replies.of_heads(prediction, asked), replies.not_understood(asked))
 
 
 def _found(prediction: Prediction) -> str:

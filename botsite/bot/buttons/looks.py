@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from django.conf import settings
+
 from botsite import language
 from botsite.bot.telegram.sending import Button
 from botsite.language import gettext
@@ -18,6 +20,7 @@ from detection.record.schemas import LEAST, PERSON, Detection, Options, Predicti
 from detection.record.sentences import noop
 
 LOOK, CROPS, DATA, ORIGINAL, WRONG, MORE, BACK = "look", "crops", "data", "orig", "wrong", "more", "back"
+READ = "read"
 # Percent; the steps at which more or less is shown. The model's candidates end at the first, unless a caption asks for
 # less, down to DEEPEST.
 DEEPEST = 5
@@ -29,6 +32,7 @@ LABELS_ON, LABELS_OFF = noop("Show labels"), noop("Hide labels")
 BLUR_ON, BLUR_OFF = noop("Blur people"), noop("Show people")
 EVERYTHING, CROPS_TEXT, DATA_TEXT = noop("Everything"), noop("Crops"), noop("Download data")
 ORIGINAL_TEXT, MORE_TEXT, BACK_TEXT = noop("Original size"), noop("More ..."), noop("Back")
+READ_TEXT = noop("Read text")
 # The same in every language.
 RIGHT_TEXT, WRONG_TEXT = "👍", "👎"
 
@@ -86,7 +90,8 @@ def keyboard(prediction: Prediction, look: Look) -> list[list[Button]]:
     more = [_button(prediction, gettext(MORE_TEXT), look, MORE)] if more_buttons(prediction, look)[1:] else []
     right = [Button(RIGHT_TEXT, data(prediction, look, WRONG, feedback.RIGHT))]
     wrong = [_button(prediction, WRONG_TEXT, look, WRONG)]
-    rows = [[*_levels(prediction, look), *_classes(prediction, look)[:1]], [*more, *right, *wrong]]
+    read = [] if shown(prediction, look) else _read(prediction, look)
+    rows = [[*read, *_levels(prediction, look), *_classes(prediction, look)[:1]], [*more, *right, *wrong]]
     return [row for row in rows if row]
 
 
@@ -105,6 +110,7 @@ def more_buttons(prediction: Prediction, look: Look) -> list[list[Button]]:
         _classes(prediction, look)[1:],
         [_button(prediction, gettext(text), other) for text, other in ways],
         [_button(prediction, gettext(text), look, action) for action, text in files],
+        _read(prediction, look) if found else [],
     ]
     return [row for row in rows if row]
 
@@ -144,6 +150,10 @@ def _classes(prediction: Prediction, look: Look) -> list[Button]:
         _button(prediction, gettext("Only {name}").format(name=language.several(label)), replace(look, only=label))
         for label, _ in numbers.most_common(_CLASSES_AT_MOST)
     ]
+
+
+def _read(prediction: Prediction, look: Look) -> list[Button]:
+    return [_button(prediction, gettext(READ_TEXT), look, READ)] if settings.READ_TEXT else []
 
 
 def data(prediction: Prediction, look: Look, action: str = LOOK, word: str = "") -> str:

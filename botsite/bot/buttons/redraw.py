@@ -2,6 +2,8 @@
 
 from functools import partial
 
+from django.conf import settings
+
 from botsite.bot.answers import drawing
 from botsite.bot.buttons import looks, presses
 from botsite.bot.buttons.looks import Look
@@ -9,10 +11,14 @@ from botsite.bot.buttons.presses import look_button
 from botsite.bot.telegram import api, edits
 from botsite.bot.telegram.sending import Picture
 from botsite.bot.words import found, replies
+from botsite.threads import in_thread
+from detection.picture import redrawn
 from detection.record import exports
 from detection.record.schemas import Prediction
 from detection.record.sentences import noop
+from detection.work import jobs
 
+READING = noop("I'm reading it. The text comes in a moment.")
 SMALLER = noop("At its full size this file is too large for me to draw again, so it is smaller now.")
 
 
@@ -47,7 +53,7 @@ async def original(prediction: Prediction, message_id: int, wanted: Look) -> str
     if not prediction.shrunk:
         return presses.UNKNOWN
     async with drawing.FILES.turn(prediction):
-        picture = await drawing.undisturbed(partial(drawing.original, *looks.drawn(prediction, wanted)))
+        picture = await drawing.undisturbed(partial(redrawn.original, *looks.drawn(prediction, wanted)))
         await _send_file(prediction, message_id, picture, caption(prediction, wanted), "detections.jpg")
     return ""
 
@@ -55,7 +61,7 @@ async def original(prediction: Prediction, message_id: int, wanted: Look) -> str
 @look_button(looks.CROPS, messages=api.ALBUM_AT_MOST, once=True)
 async def crops(prediction: Prediction, message_id: int, wanted: Look) -> str:
     """Send the objects cut out, as an album that answers the message. Raise as `look` does."""
-    cut = partial(drawing.crops, *looks.drawn(prediction, wanted), api.ALBUM_AT_MOST)
+    cut = partial(redrawn.crops, *looks.drawn(prediction, wanted), api.ALBUM_AT_MOST)
     pictures = [Picture(crop, prediction.spoiler) for crop in await drawing.in_turn(prediction, cut)]
     await api.send_album(prediction.chat_id, pictures, reply_to=message_id, thread_id=prediction.thread_id)
     return ""
@@ -69,8 +75,19 @@ async def data(prediction: Prediction, message_id: int, wanted: Look) -> str:
     return ""
 
 
+@look_button(looks.READ, once=True)
+async def read(prediction: Prediction, message_id: int, wanted: Look) -> str:
+    """Have a worker read what is written in the photo, which is answered as a photo is. Raise as `look` does."""
+    del wanted
+    if not settings.READ_TEXT:
+        return presses.UNKNOWN
+    photo = await drawing.in_turn(prediction, partial(redrawn.photo, prediction))
+    await in_thread(jobs.submit)(jobs.to_read(prediction, message_id), photo)
+    return READING
+
+
 def _archive(prediction: Prediction, wanted: Look) -> bytes:
-    return exports.archive(prediction, looks.shown(prediction, wanted), drawing.size(prediction))
+    return exports.archive(prediction, looks.shown(prediction, wanted), redrawn.size(prediction))
 
 
 async def _send_file(prediction: Prediction, message_id: int, content: bytes, caption: str, name: str) -> None:
@@ -87,7 +104,7 @@ async def _send_file(prediction: Prediction, message_id: int, content: bytes, ca
 
 def caption(prediction: Prediction, wanted: Look) -> str:
     """Return the text under a look."""
-    if boxes := looks.shown(prediction, wanted):
-        return found.caption(boxes, where=prediction.options.where)
-    only = looks.options(prediction, wanted).only
-    return replies.none_of(only) if only else replies.nothing_found()
+    boxes, asked = looks.shown(prediction, wanted), looks.options(prediction, wanted)
+    nothing = replies.none_of(asked.only) if asked.only else replies.nothing_found()
+    text = found.caption(boxes, where=prediction.options.where) if boxes else nothing
+    return found.followed(text, replies.of_heads(prediction, asked))

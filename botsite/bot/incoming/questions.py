@@ -17,7 +17,7 @@ async def answer(asked: Other) -> str:
         return ""
     options = choosing.resolve(wanted, await in_thread(known_classes.read)(), current())
     known = await in_thread(_answered)(asked) if options.question else None
-    if known is None or known.chat_id != asked.chat_id or known.status is not Status.SUCCEEDED:
+    if known is None or known.chat_id != asked.chat_id or known.status is not Status.SUCCEEDED or known.is_text:
         return ""
     boxes = choosing.choose(known.candidates or known.detections, replace(options, least=known.options.least))
     text = found.answer_to(options.question, boxes) if boxes else replies.none_of(options.only)

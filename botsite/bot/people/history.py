@@ -119,7 +119,8 @@ def _photos(chat_id: int, start: Place | None, older: bool) -> tuple[list[Predic
         ids, more = queries.page_of_chat(chat_id, start, older=older, limit=_READ_FOR_PAGE)
         known = queries.known(ids)
         read = [known[each] for each in (ids if older else ids[::-1]) if each in known]
-        there += [each for each in read if not (each.reason and each.reason.code in LIMITS)]
+        refused = [each for each in read if each.reason and each.reason.code in LIMITS]
+        there += [each for each in read if each not in refused and not each.is_text]
         if not (read and more) or len(there) >= _PAGE:
             break
         start = Place(read[-1].prediction_id, times.latest(read[-1].created_at))

@@ -15,7 +15,7 @@ from botsite.bot.buttons import looks
 from botsite.bot.words import questions
 from botsite.language import ENGLISH, current, names
 from detection.record.choosing import UNKNOWN_AT_MOST
-from detection.record.schemas import EVERYTHING, Form, Options, Unknown
+from detection.record.schemas import EVERYTHING, PERSON, Form, Options, Unknown
 
 # "0,4" is one word, as some languages write 0.4.
 _WORD = re.compile(r"\d{1,3},\d{1,3}[%٪]?|[^\s,;،؛]+|[,;،؛]")
@@ -73,7 +73,8 @@ class _Reader:
             word = self.words.pop(0)
             if word in _NOT or word in _SWITCHES:
                 on = _SWITCHES.get(word, False)
-            elif word in _FILLERS or word in names.JOINED or word == "people":
+            elif word in _FILLERS or word in names.JOINED or names.meaning(word).label == PERSON:
+                # "blur the faces"
                 continue
             elif word in _SEPARATORS:
                 on = True

@@ -34,6 +34,14 @@ def caption(detections: Sequence[Detection], *, where: bool = False) -> str:
     return text if len(text) <= CAPTION_LENGTH else numbers
 
 
+def followed(text: str, *more: str) -> str:
+    """Return a caption with more paragraphs, as far as they fit."""
+    for each in filter(None, more):
+        longer = f"{text}\n\n{each}"
+        text = longer if len(longer) <= CAPTION_LENGTH else text
+    return text
+
+
 def answer_to(question: Question, detections: Sequence[Detection]) -> str:
     """Return "3 people", "Yes: 1 dog" or "1 cup on the left.": what the boxes of the classes that it names answer."""
     numbers = counts(detections)

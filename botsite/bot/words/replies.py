@@ -87,6 +87,9 @@ NOTHING_IN_CLIP = noop("I didn't recognise anything in this clip.")
 # singular.
 _NONE = 100
 _NO_PERSON = noop("no person")
+NO_TEXT = noop("I couldn't find any text in this photo.")
+MORE_TEXT = noop("There is more text than fits into a message.")
+HEADS = noop("Heads are blurred where I saw people. Look closely before you share it.")
 PEOPLE = noop("I only recognise people in general: I can't tell women, men, children or faces apart.")
 
 
@@ -222,6 +225,16 @@ def _not_understood(unknown: Unknown, shown: Sequence[str]) -> str:
     took = gettext("I took “{word}” to mean “{nearest}”.")
     form = took if meant.slip and meant.label in shown else gettext("I don't know “{word}”. Did you mean “{nearest}”?")
     return form.format(word=isolated(unknown.word), nearest=isolated(unknown.nearest))
+
+
+def written(text: str | None) -> str:
+    """Return what is written in a photo, and whether that is all."""
+    return gettext(NO_TEXT) if not text else f"{text}\n\n{gettext(MORE_TEXT)}" if text.endswith("\n…") else text
+
+
+def of_heads(photo: Prediction, asked: Options) -> str:
+    """Return how people are made unrecognisable, if they are: the model knows no faces."""
+    return gettext(HEADS) if asked.blur and any(box.label == PERSON for box in photo.candidates) else ""
 
 
 def failure(reason: Reason | None) -> str:

@@ -18,13 +18,13 @@ LEFT_ALONE = "left alone"
 class Queue:
     """A queue with a long visibility timeout, whose first messages were received with a short one."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, hidden_seconds: int = 5) -> None:
         self._sqs = client
         attributes = {"VisibilityTimeout": "600"}
         self.url = self._sqs.create_queue(QueueName=uuid4().hex, Attributes=attributes)["QueueUrl"]
         for text in ("one", "two", LEFT_ALONE):
             self._sqs.send_message(QueueUrl=self.url, MessageBody=text)
-        received = self.receive(VisibilityTimeout=5)
+        received = self.receive(VisibilityTimeout=hidden_seconds)
         self.in_work = [message["ReceiptHandle"] for message in received if message["Body"] != LEFT_ALONE]
 
     def receive(self, **options: int) -> list[dict[str, Any]]:
@@ -64,8 +64,8 @@ def test_heartbeat_survives_exception(aws: Aws, queue: Queue) -> None:
     assert not heartbeat.is_alive()
 
 
-def test_configured_visibility_timeout_is_used_until_known(aws: Aws, queue: Queue) -> None:
-    sqs = aws.new_client()
+def test_configured_visibility_timeout_is_used_until_known(aws: Aws) -> None:
+    queue, sqs = Queue(aws.client, hidden_seconds=300), aws.new_client()
     refusal = ClientError({"Error": {"Code": "AccessDenied"}}, "GetQueueAttributes")
     sqs.meta.events.register("before-call.sqs.GetQueueAttributes", partial(_refuse, refusal))
     Heartbeat({queue.url: sqs}, lambda: {queue.url: queue.in_work}, Options(visibility_timeout=1)).beat()

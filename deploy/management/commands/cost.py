@@ -20,7 +20,8 @@ class Command(StackCommand):
     help = (
         "Estimate what the service has cost this month: since its first, machine-hours x list prices. Needs "
         "cloudformation:DescribeStacks, autoscaling:DescribeScalingActivities and DescribeAutoScalingGroups; "
-        "--billed needs ce:GetCostAndUsage, the budget budgets:ViewBudget and ListTagsForResource."
+        "--billed needs ce:GetCostAndUsage, the budget budgets:ViewBudget and ListTagsForResource, the credit "
+        "freetier:GetAccountPlanState."
     )
     interrupted = "Interrupted."
 
@@ -46,11 +47,14 @@ class Command(StackCommand):
             return
         if options["json"]:
             whole = {"billed": options["billed"], **cost.as_dict(found), "budget": cost.budgeted(service) or None}
+            whole["credit"] = cost.credit(service) or None
             self.stdout.write(json.dumps(whole, indent=2))
         else:
             self._print(found, _words(service, found, billed=options["billed"]))
-            if known := cost.budgeted(service):
-                self.console().print(f"Budget: {known}", markup=False)
+            told = {"Credit": cost.credit(service), "Budget": cost.budgeted(service)}
+            for name, known in told.items():
+                if known:
+                    self.console().print(f"{name}: {known}", markup=False)
 
     def _print(self, found: Spent, words: str) -> None:
         console = self.console()

@@ -44,7 +44,7 @@ class Command(BaseCommand):
         parameters = {"WarmMachines": str(options["warm_machines"]), "StandbyWorker": standby}
         try:
             answer = demo.run(options["once"], options["folder"], parameters)
-        except (ChildFailed, StackError, TimeoutError, WeightsMissing) as error:
+        except (demo_environment.AlreadyRunning, ChildFailed, StackError, TimeoutError, WeightsMissing) as error:
             raise CommandError(str(error)) from error
         if answer is None:
             raise CommandError("stopped before the sample photo was answered")

@@ -3,7 +3,7 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
@@ -25,8 +25,10 @@ class Command(DataCommand):
     """List, replay or delete; what is replayed is answered after all."""
 
     help = (
-        "List, replay or delete the dead letters of the jobs queue. Needs on both queues sqs:GetQueueAttributes, "
-        "ReceiveMessage, ChangeMessageVisibility, DeleteMessage, SendMessage, and dynamodb:GetItem, UpdateItem."
+        "List, replay or delete dead letters of the jobs queue; replay leaves out what nobody could be answered for. "
+        "`drop` deletes what is no job from the jobs queue itself, where it is tried again and again. Needs on both "
+        "queues sqs:GetQueueAttributes, ReceiveMessage, ChangeMessageVisibility, DeleteMessage, SendMessage, and "
+        "dynamodb:GetItem, UpdateItem."
     )
     interrupted = "Interrupted. What was replayed or deleted by then stays so: `dlq list` shows what is left."
     needs = ("JOBS_QUEUE_URL", "PREDICTIONS_TABLE")
@@ -34,11 +36,12 @@ class Command(DataCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Add what to do, and to which letters."""
         super().add_arguments(parser)
-        parser.add_argument("action", choices=["list", "replay", "purge"])
+        parser.add_argument("action", choices=["list", "replay", "purge", "drop"])
         parser.add_argument(
             "--id", action="append", dest="ids", metavar="MESSAGE_ID", help="only this letter; can be repeated"
         )
-        parser.add_argument("--yes", action="store_true", help="delete without asking")
+        parser.add_argument("--plan", action="store_true", help="print what would be replayed or deleted, and stop")
+        parser.add_argument("--yes", action="store_true", help="replay or delete without asking")
         parser.add_argument("--json", action="store_true", help="list them as JSON")
 
     def work(self, **options: Any) -> None:
@@ -48,9 +51,11 @@ class Command(DataCommand):
             if action == "list":
                 self._list(ids, options["json"])
             elif action == "replay":
-                self._replay(ids)
+                self._replay(ids, options["plan"], options["yes"])
+            elif action == "purge":
+                self._purge(ids, options["plan"], options["yes"])
             else:
-                self._purge(ids, options["yes"])
+                self._drop(options["plan"], options["yes"])
         except dead_letters.NoDeadLetterQueue as error:
             raise CommandError(str(error)) from error
 
@@ -69,7 +74,25 @@ class Command(DataCommand):
                 f"{more} more are not shown. replay and purge take them all, unless you name letters with --id."
             )
 
-    def _replay(self, ids: set[str]) -> None:
+    def _replay(self, ids: set[str], plan: bool, sure: bool) -> None:
+        kinds = _kinds(ids)
+        chosen = {name: kind for name, (kind, why) in kinds.items() if not why}
+        stay = {name: why for name, (_, why) in kinds.items() if why}
+        for verb, found in (("To replay", chosen), ("Left alone, as nobody could be answered", stay)):
+            if found:
+                self.stdout.write(f"{verb}: {_counted(found)}")
+        if plan:
+            return
+        if chosen and not sure:
+            question = "Replay them? Each is answered in its chat. [y/N] "
+            confirm(self.console(), question, "Nothing was replayed", "Add --yes to replay them.")
+        if chosen:
+            self._replay_chosen(set(chosen))
+        else:
+            self.stdout.write(f"Replayed {_letters(0)}")
+        _miss(ids - kinds.keys())
+
+    def _replay_chosen(self, ids: set[str]) -> None:
         give_up_at = time.monotonic() + _PATIENCE_SECONDS
         replayed, busy = self._replay_once(ids)
         found = replayed | busy
@@ -91,17 +114,49 @@ class Command(DataCommand):
                 done[dead_letters.replay(letter)].add(letter.message_id)
         return done[True], done[False]
 
-    def _purge(self, ids: set[str], sure: bool) -> None:
-        with closing(dead_letters.chosen(ids)) as letters:
-            kinds = {letter.message_id: _kind(letter) for letter in letters}
+    def _purge(self, ids: set[str], plan: bool, sure: bool) -> None:
+        kinds = {name: kind for name, (kind, _) in _kinds(ids).items()}
         if kinds:
-            counts = Counter(kinds.values()).most_common()
-            self.stdout.write(f"{_letters(len(kinds))}: {', '.join(f'{count} {kind}' for kind, count in counts)}")
+            self.stdout.write(_counted(kinds))
+            if plan:
+                return
             if not sure:
                 question, instead = "Type yes to delete them for good: ", "Add --yes to delete them."
                 confirm(self.console(), question, "Nothing was deleted", instead, typed="yes")
         self.stdout.write(f"Deleted {_letters(_delete(kinds) if kinds else 0)}")
         _miss((ids or kinds.keys()) - kinds.keys())
+
+    def _drop(self, plan: bool, sure: bool) -> None:
+        found, kept = dead_letters.unreadable_jobs(), True
+        try:
+            for one in found:
+                self.stdout.write(f"{one.message_id}  sent={_sent(one)}  receives={one.receives}  {one.body[:100]!r}")
+            if found and not (plan or sure):
+                question, instead = "Type yes to delete them for good: ", "Add --yes to delete them."
+                confirm(self.console(), question, "Nothing was deleted", instead, typed="yes")
+            if not plan:
+                dead_letters.drop(found)
+                kept = False
+        finally:
+            if kept:
+                dead_letters.keep(found)
+        number = "1 message that is no job" if len(found) == 1 else f"{len(found)} messages that are no jobs"
+        self.stdout.write(f"{'Found' if plan else 'Dropped'} {number}. {_UNSEEN}")
+
+
+# What a look at the jobs queue doesn't show.
+_UNSEEN = "What waits for its next try, at most a minute, is not among them: run this again."
+
+
+def _kinds(ids: Collection[str]) -> dict[str, tuple[str, str]]:
+    """Return, by the id of each letter, its kind, and why replaying it would answer nobody."""
+    with closing(dead_letters.chosen(ids)) as letters:
+        return {letter.message_id: (_kind(letter), dead_letters.hopeless(letter)) for letter in letters}
+
+
+def _counted(kinds: Mapping[str, str]) -> str:
+    counts = Counter(kinds.values()).most_common()
+    return f"{_letters(len(kinds))}: {', '.join(f'{count} {kind}' for kind, count in counts)}"
 
 
 def _sent(letter: DeadLetter) -> str:

@@ -1,18 +1,21 @@
 """Find what is wrong with a deployed service, and what to do about it."""
 
 import json
-from contextlib import suppress
 from typing import Any
 
 from botocore.exceptions import ClientError
 from django.core.management.base import CommandError, CommandParser
 
-from deploy import stacks
+from botsite import aws
+from deploy import background, stacks
 from deploy.doctor import checks
 from deploy.management import findings as report
 from deploy.management.base import StackCommand, progress
 from deploy.service import Service
 from metrics.health.findings import Finding
+
+# For whether there is such a service, which is asked first.
+_PATIENCE_SECONDS = 5.0
 
 
 class Command(StackCommand):
@@ -41,7 +44,7 @@ class Command(StackCommand):
         """Run the checks and print what they found."""
         names = options["only"] or checks.CHECKS
         if not checks.OF_ACCOUNT.issuperset(names):
-            _require(service)
+            self._require(service)
         findings = checks.run(service, names)
         if options["drift"]:
             findings.append(self._find_drift(service, options["json"]))
@@ -58,8 +61,14 @@ class Command(StackCommand):
         with progress(self.console()) as report:
             return checks.find_drift(service, report)
 
-
-def _require(service: Service) -> None:
-    """Raise StackError if there is no such service; if AWS refuses to tell, each check says what that means for it."""
-    with suppress(ClientError):
-        service.require()
+    def _require(self, service: Service) -> None:
+        """Raise StackError if there is no such service; if AWS doesn't tell, each check says what that means for it."""
+        try:
+            background.start(service.require).result(_PATIENCE_SECONDS)
+        except ClientError:
+            pass
+        except TimeoutError:
+            self.stderr.write(
+                f"{aws.place()} does not answer within {_PATIENCE_SECONDS:g} s. What can be checked without it takes "
+                f"{checks.TIMEOUT_SECONDS:g} s at most."
+            )

@@ -73,8 +73,8 @@ class Command(StackCommand):
         self.stdout.write(report.text() + f"Report and plot: {chosen['out']}\n")
         if report.run.interrupted:
             raise CommandError("Stopped before all photos were sent and answered.", returncode=130)
-        if not report.tally.kept:
-            raise CommandError("Answers were lost or doubled: report.json says which.")
+        if broken := report.broken():
+            raise CommandError(broken)
 
 
 def _number(kind: type[int] | type[float], what: str) -> Callable[[str], float]:

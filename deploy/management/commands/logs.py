@@ -48,6 +48,7 @@ class Command(StackCommand):
         )
         say("--prediction", type=_id, metavar="ID", help="only lines about this photo")
         say("--level", choices=LEVELS, metavar="LEVEL", help=f"only lines of this level or above: {', '.join(LEVELS)}")
+        say("--all", action="store_true", help="also metrics that repeat the one before, and doctor's own probes")
         say("--json", action="store_true", help="print each line as a JSON object")
 
     def run(self, service: Service, **options: Any) -> None:
@@ -57,7 +58,8 @@ class Command(StackCommand):
         show = self._json if options["json"] else self._printer()
         shown = 0
         try:
-            for entry in _entries(service, wanted, options["follow"]):
+            entries = _entries(service, wanted, options["follow"])
+            for entry in entries if options["all"] or options["prediction"] else log_lines.worth_reading(entries):
                 show(entry)
                 shown += 1
         except KeyboardInterrupt:
@@ -66,9 +68,9 @@ class Command(StackCommand):
             # Ctrl-C is the normal way to end `logs -f`.
             sys.exit(130)
         if not shown:
-            self.stderr.write(
-                f"No such lines since {wanted.since:%Y-%m-%d %H:%M:%S} UTC; --since 1d looks further back."
-            )
+            nothing = f"No such lines since {wanted.since:%Y-%m-%d %H:%M:%S} UTC; --since 1d looks further back."
+            # Not in the red of an error, which it isn't.
+            self.stderr.write(nothing, str)
 
     def _json(self, entry: LogLine) -> None:
         self.stdout.write(json.dumps(log_lines.as_dict(entry), default=str), ending="\n")

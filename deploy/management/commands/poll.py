@@ -1,6 +1,5 @@
 """Run a real bot on this machine."""
 
-import getpass
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from deploy.local import demo_environment
 from deploy.local.poll import session
 from deploy.local.poll.asking import Ended
 from deploy.local.processes import ChildFailed
+from deploy.management import confirm
 from deploy.management.base import StackCommand
 from deploy.stacks import StackError
 from detection.model.weights import WeightsMissing
@@ -51,7 +51,7 @@ class Command(BaseCommand):
 
 def _typed() -> str:
     """Return the token that somebody types; raise CommandError without a terminal, or without a token."""
-    token = getpass.getpass("The bot's token, from @BotFather (not shown): ").strip() if sys.stdin.isatty() else ""
-    if not token:
-        raise CommandError(_HOW_TO_START)
-    return token
+    question = "The bot's token, from @BotFather (not shown): "
+    if sys.stdin.isatty() and (token := confirm.ask_secret(question, "Nothing was started", "")):
+        return token
+    raise CommandError(_HOW_TO_START)

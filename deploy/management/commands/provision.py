@@ -14,7 +14,7 @@ from deploy import budget, provision, stacks
 from deploy.certificates.choice import Way
 from deploy.cfn.cloudformation import StackError
 from deploy.images import rollout, source
-from deploy.management import before, plan, token_input
+from deploy.management import before, plan, token_input, turn
 from deploy.management.base import StackCommand, progress, saying
 from deploy.operate import sites
 from deploy.provision import Order, next_steps
@@ -42,6 +42,7 @@ class Command(StackCommand):
             "--check", action="store_true", help="print whether the account has all it needs; make nothing"
         )
         parser.add_argument("--unchecked", action="store_true", help="go on although a check of the account failed")
+        turn.add_yes(parser, "make a new service without asking, for scripts")
         parser.add_argument(
             "--bake-type",
             default="",
@@ -112,9 +113,15 @@ class Command(StackCommand):
         if options["plan"]:
             _plan(console, order, options["photos_per_day"])
             return
-        before.ask(console, service)
+        before.ask(console, service, options["yes"])
         if not options["unchecked"]:
             order = before.ready(console, order)
+        with turn.taken(console, service, "provision", options["yes"]):
+            self._carry_out(order, console, options)
+
+    def _carry_out(self, order: Order, console: Console, options: dict[str, Any]) -> None:
+        """Deploy, connect the bot and compare."""
+        service = order.service
         token = token_input.take(service, options["token_fd"], console)
         self._deploy(order, console)
         if token:

@@ -13,6 +13,7 @@ from botsite import roles
 from deploy import rollback
 from deploy.images import ami, rollout
 from deploy.images.ami import Image
+from deploy.management import turn
 from deploy.management.base import StackCommand, progress, saying
 from deploy.management.confirm import confirm
 from deploy.operate import operators
@@ -37,7 +38,7 @@ class Command(StackCommand):
         parser.add_argument("role", type=roles.named, nargs="?", help=f"{roles.names()} (default: all)")
         parser.add_argument("--to", default="", metavar="VERSION", help="this version (or AMI id), older or newer")
         parser.add_argument("--list", action="store_true", help="list the images with their age and commit, and stop")
-        parser.add_argument("--yes", action="store_true", help="do not ask, for scripts")
+        turn.add_yes(parser, "do not ask, for scripts")
         parser.add_argument("--wait", action="store_true", help="wait until the machines are replaced")
         parser.add_argument("--json", action="store_true", help="print it as JSON")
 
@@ -48,8 +49,13 @@ class Command(StackCommand):
         if options["list"]:
             self._list(rollback.images(service, chosen), options["json"])
             return
-        steps = rollback.steps(service, chosen, options["to"])
         console = Console(stderr=True, highlight=False, soft_wrap=True) if options["json"] else self.console()
+        with turn.taken(console, service, "rollback", options["yes"]):
+            self._roll_back(service, chosen, console, options)
+
+    def _roll_back(self, service: Service, chosen: Sequence[str], console: Console, options: dict[str, Any]) -> None:
+        """Ask, and do it."""
+        steps = rollback.steps(service, chosen, options["to"])
         for step in steps:
             console.print(_sentence(step), markup=False)
         if not options["yes"]:

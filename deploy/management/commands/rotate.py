@@ -1,7 +1,5 @@
 """Replace a secret of the running service."""
 
-import getpass
-import sys
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -9,7 +7,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from botsite.bot.telegram.errors import TelegramError
 from deploy import rotation
-from deploy.management import token_input
+from deploy.management import confirm, token_input
 from deploy.management.base import StackCommand
 from deploy.service import Service
 
@@ -25,6 +23,9 @@ class Command(StackCommand):
         super().add_arguments(parser)
         parser.add_argument("name", choices=[*rotation.DRAWN, rotation.TOKEN], help="which secret")
         parser.add_argument(
+            "--yes", action="store_true", help="rotate again within the hour without asking: the value before ends then"
+        )
+        parser.add_argument(
             "--token-fd", type=int, metavar="N", help="read the token from this file descriptor instead of asking"
         )
 
@@ -35,6 +36,7 @@ class Command(StackCommand):
             if name == rotation.TOKEN:
                 self.stdout.write(rotation.store_token(service, _token(options["token_fd"])))
             else:
+                self._agree(service, name, options["yes"])
                 self.stdout.write(f"{service}/{name} has a new value. {rotation.rotate(service, name)}")
         except TelegramError as error:
             raise CommandError(f"Nothing was changed. {error}") from error
@@ -42,6 +44,16 @@ class Command(StackCommand):
             raise CommandError(str(error)) from error
         if name in ("webhook-secret", rotation.TOKEN):
             self.stdout.write(_told(service))
+
+    def _agree(self, service: Service, name: str, sure: bool) -> None:
+        """Have somebody agree if the value before the present one, which is still valid, would end."""
+        self.stdout.write(f"Drawing a new value of {service}/{name}.")
+        if rotation.ends_grace(service, name) and not sure:
+            question = (
+                "The last rotation was less than an hour ago: what still uses the value before it would be refused. "
+                "Rotate again? [y/N] "
+            )
+            confirm.confirm(self.console(), question, "Nothing was changed", "Add --yes if a value has leaked.")
 
 
 def _told(service: Service) -> str:
@@ -58,8 +70,7 @@ def _token(descriptor: int | None) -> str:
     """Return the token, typed without echo or read from the descriptor; never an argument, which others can read."""
     if descriptor is not None:
         return token_input.read(descriptor)
-    if not sys.stdin.isatty():
-        raise CommandError("There is no terminal to ask on: pass the token with --token-fd N.")
-    if token := getpass.getpass("The bot's token, from @BotFather: ").strip():
+    question, instead = "The bot's token, from @BotFather (not shown): ", "Pass the token with --token-fd N."
+    if token := confirm.ask_secret(question, "Nothing was changed", instead):
         return token
     raise CommandError("No token was given, so nothing was changed.")
