@@ -18,7 +18,7 @@ keepalive = 95
 # A worker without a heartbeat for this long is replaced.
 timeout = 30
 # Longer than the lease of an answer (deliveries.LEASE): after SIGTERM, answers are sent to the end and
-# recorded. tests/test_stop_times.py compares the whole chain, from Telegram's patience to the load balancer's.
+# recorded. tests/site/test_stop_times.py compares the whole chain, from Telegram's patience to the load balancer's.
 graceful_timeout = 100
 # Not used here.
 control_socket_disable = True

@@ -23,7 +23,7 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "botsite.settings"
 os.environ.setdefault("LOG_FORMAT", "json")
 # Whoever runs the tests need not have a region.
 os.environ.setdefault("AWS_REGION", "us-east-1")
-# Answers come as replies, whether or not people had to wait; tests/test_acknowledge.py has a site that tells them.
+# Answers come as replies, whether or not people had to wait; tests/bot/test_acknowledge.py has a site that tells them.
 os.environ.setdefault("ACKNOWLEDGE", "off")
 # Where pictures for guests go first; nobody in the tests writes there.
 os.environ.setdefault("STORAGE_CHAT", "880000")

@@ -1,7 +1,7 @@
 """The conditional writes of predictions.py and deliveries.py, as functions from an item to the next; None is refused.
 
-tests/test_state_machine.py holds them against the real ones. Times are left out: a lease is live or has expired, and
-an answer is known by the round of work that it ends.
+tests/detection/test_state_machine.py holds them against the real ones. Times are left out: a lease is live or has
+expired, and an answer is known by the round of work that it ends.
 """
 
 from dataclasses import dataclass

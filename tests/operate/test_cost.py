@@ -116,7 +116,7 @@ def test_estimate_has_machines_and_standing_costs(endpoint: str) -> None:
     lines = {line["what"]: line for line in found["lines"]}
     assert {"polybot", "yolo5", "metricStreamer", "load balancer", "secrets", "alarms"} <= lines.keys()
     assert "costly-polybot" not in lines
-    # A month of both, as tests/test_costs.py has it.
+    # A month of both, as tests/deploy/test_costs.py has it.
     ratio = 730 * (0.0225 + 2 * 0.005) / (5 * 0.40)
     assert lines["load balancer"]["dollars"] == pytest.approx(ratio * lines["secrets"]["dollars"])
     assert found["dollars"] == pytest.approx(sum(line["dollars"] for line in found["lines"]), abs=1e-4)

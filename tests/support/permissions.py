@@ -1,6 +1,6 @@
 """What each role may do, written down independently: tests compare the policies of the templates with it."""
 
-# By role: action -> resources (names as in tests/test_roles.py). Everything else has to be denied.
+# By role: action -> resources (names as in tests/deploy/test_roles.py). Everything else has to be denied.
 MAY: dict[str, dict[str, set[str]]] = {
     "polybot": {
         "sqs:SendMessage": {"jobs"},

@@ -1,0 +1,1 @@
+"""The bot: what people send, press and read."""

@@ -1,0 +1,1 @@
+"""Templates, roles, costs and checks of a deployment."""

@@ -1,0 +1,1 @@
+"""The record of photos, the worker, its model and its pictures."""

@@ -1,0 +1,1 @@
+"""The service on one machine: demo, poll, chat page, installation."""

@@ -1,0 +1,1 @@
+"""The metric, the scaling policy and the simulator."""

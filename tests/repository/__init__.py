@@ -1,0 +1,1 @@
+"""The repository itself: docs, layers, CI, mutants, the fault suite."""

@@ -1,0 +1,1 @@
+"""The pages of operators: jobs, dead letters, the dashboard."""
