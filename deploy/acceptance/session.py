@@ -165,7 +165,8 @@ def _about(order: Order, options: AcceptanceOptions, place: Account) -> dict[str
         "where": str(place),
         "release": release.text(),
         "prefix": options.prefix,
-        "workers": f"at most {values['MaxWorkers']} {values['WorkerType']}, {values['WarmMachines']} in a warm pool",
+        "workers": f"at most {values['MaxWorkers']} {values['WorkerType']}, {values['WarmMachines']} in a warm pool; "
+        f"standby {values['StandbyWorker']}",
         "parameters": given or "the defaults",
         "photos": f"{options.photos} in a burst, sent {how}",
     }
