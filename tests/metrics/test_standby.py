@@ -16,9 +16,9 @@ from metrics import tasks, wait
 from metrics.backlog import Depth
 from metrics.cloudwatch import Group as Workers
 from metrics.cloudwatch import LaunchTemplate
-from tests.metrics.test_metric_task import Group
-from tests.metrics.test_metric_task import group as group
 from tests.support.jobs_queue import Queue
+from tests.support.metric_group import Group
+from tests.support.metric_group import group as group
 from tests.support.processes import wait_until
 
 KEY = {"prediction_id": "machine#standby"}

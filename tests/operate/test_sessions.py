@@ -104,7 +104,7 @@ def test_shell_is_in_the_container_or_on_its_machine() -> None:
 
 
 def test_container_has_the_name_of_the_runner() -> None:
-    assert "--name objdet " in (operating.ROOT / "deploy" / "docker" / "run.sh").read_text()
+    assert "name=objdet " in (operating.ROOT / "deploy" / "docker" / "run.sh").read_text()
 
 
 def test_machine_is_chosen_by_the_end_of_its_id(endpoint: str, machines: list[str]) -> None:

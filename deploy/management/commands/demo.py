@@ -40,8 +40,11 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        standby = "on" if options["standby"] else "off"
-        parameters = {"WarmMachines": str(options["warm_machines"]), "StandbyWorker": standby}
+        parameters = {
+            "WarmMachines": str(options["warm_machines"]),
+            "StandbyWorker": "on" if options["standby"] else "off",
+            "ReadText": "on" if settings.READ_TEXT else "off",
+        }
         try:
             answer = demo.run(options["once"], options["folder"], parameters)
         except (demo_environment.AlreadyRunning, ChildFailed, StackError, TimeoutError, WeightsMissing) as error:
