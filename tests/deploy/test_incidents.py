@@ -70,7 +70,7 @@ def is_listed(incident: Incident, done: Done) -> bool:
 
 
 def is_replayed(incident: Incident, done: Done) -> bool:
-    return done.stdout == "Replayed 1 dead letter\n"
+    return done.stdout.startswith("To replay: 1 dead letter") and done.stdout.endswith("\nReplayed 1 dead letter\n")
 
 
 def is_paused(incident: Incident, done: Done) -> bool:

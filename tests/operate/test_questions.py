@@ -10,7 +10,7 @@ from deploy.service import Service
 from tests.support import emulators, letters, local_images, operating, terminals
 from tests.support.cases import slow_after
 from tests.support.deployed import statuses
-from tests.support.terminals import CTRL_C, CTRL_D
+from tests.support.terminals import CTRL_D
 
 PREFIX = "asked"
 # The words of each question, as they are to be read, and what an interrupted one leaves undone.
@@ -62,8 +62,7 @@ def test_question_is_readable_and_ctrl_c_begins_nothing(
     before = statuses(PREFIX)
     with terminals.running(*command, env=operating.environment(endpoint)) as screen:
         screen.wait_for(question)
-        screen.type(CTRL_C)
-        code, text = screen.end()
+        code, text = screen.interrupt()
     assert (code, text.splitlines()[-1]) == (130, f"CommandError: {nothing}: interrupted before it began.")
     assert "Traceback" not in text
     assert statuses(PREFIX) == before

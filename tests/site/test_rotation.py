@@ -218,7 +218,7 @@ def test_sessions_survive_new_django_key(service: Service) -> None:
     said = rotate("django-key")
     after = held("django-key")
     assert after["DJANGO_SECRET_KEY_FALLBACKS"] == before != after["DJANGO_SECRET_KEY"]
-    assert f"--auto-scaling-group-name {PREFIX}-polybot" in said
+    assert "python manage.py restart polybot" in said
 
 
 def test_admin_password_changes_and_is_not_printed(service: Service) -> None:

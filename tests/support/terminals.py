@@ -1,6 +1,7 @@
 """Run a command on a pseudo-terminal, as somebody does who sits in front of it."""
 
 import os
+import select
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,6 +10,8 @@ from functools import partial
 from tests.support import operating
 
 CTRL_C, CTRL_D = "\x03", "\x04"
+# Longer than any command is silent that was interrupted.
+_AGAIN_SECONDS = 20.0
 
 
 class Screen:
@@ -29,6 +32,19 @@ class Screen:
     def type(self, keys: str) -> None:
         """Press keys."""
         os.write(self._terminal, keys.encode())
+
+    def interrupt(self) -> tuple[int, str]:
+        """Press Ctrl-C, and return as `end` does.
+
+        Press it again where nothing came of it: Python doesn't notice one between a prompt and the wait for a key.
+        """
+        self.type(CTRL_C)
+        while self._process.poll() is None:
+            if not select.select([self._terminal], [], [], _AGAIN_SECONDS)[0]:
+                self.type(CTRL_C)
+            elif said := self._read():
+                self.text += said
+        return self.end()
 
     def end(self) -> tuple[int, str]:
         """Read to the end; return the exit status and everything that was written."""
