@@ -1,8 +1,8 @@
 """Turn a received photo into a prediction and its job: the photo in S3, the item in DynamoDB, the message in SQS."""
 
+import hashlib
 import time
 from datetime import timedelta
-from uuid import uuid4
 
 import structlog
 from celery import current_app
@@ -52,8 +52,11 @@ def submit_stored(prediction: Prediction) -> Outcome:
 
 
 def to_read(photo: Prediction, asked_in: int) -> Prediction:
-    """Return a prediction that has an answered photo read; the text answers the message that asked for it."""
-    identity = uuid4().hex
+    """Return a prediction that has an answered photo read; the text answers the message that asked for it.
+
+    Its id follows from the photo's: nobody has more read than their limit lets them send.
+    """
+    identity = hashlib.sha256(f"read:{photo.prediction_id}".encode()).hexdigest()[:32]
     return Prediction(
         identity,
         photo.chat_id,

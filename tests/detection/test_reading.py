@@ -136,6 +136,17 @@ def test_press_is_answered_though_no_worker_can_read(user: TelegramUser) -> None
     assert user.wait_for_reply(answer.message_id).text in (Code.UNREAD.value, replies.NO_TEXT)
 
 
+@pytest.mark.usefixtures("on")
+def test_photo_is_read_once_whatever_an_altered_app_sends(user: TelegramUser) -> None:
+    answer, seen = answered(user, jpeg())
+    shown = looks.first(seen)
+    said = [asyncio.run(redraw.read(seen, answer.message_id, look)) for look in (shown, replace(shown, labels=False))]
+    assert said == [redraw.READING, redraw.READ_ALREADY]
+    read = predictions.find(jobs.to_read(seen, answer.message_id).prediction_id)
+    assert read
+    assert asyncio.run(redraw.read(read, answer.message_id, shown)) == presses.UNKNOWN
+
+
 def test_photo_without_text_is_answered(says: Any) -> None:
     says("\n")
     assert reading.box(jpeg(), 1, PLAIN).written == ""

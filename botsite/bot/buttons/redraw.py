@@ -19,6 +19,7 @@ from detection.record.sentences import noop
 from detection.work import jobs
 
 READING = noop("I'm reading it. The text comes in a moment.")
+READ_ALREADY = noop("I've already read this photo, or I'm about to.")
 SMALLER = noop("At its full size this file is too large for me to draw again, so it is smaller now.")
 
 
@@ -79,10 +80,13 @@ async def data(prediction: Prediction, message_id: int, wanted: Look) -> str:
 async def read(prediction: Prediction, message_id: int, wanted: Look) -> str:
     """Have a worker read what is written in the photo, which is answered as a photo is. Raise as `look` does."""
     del wanted
-    if not settings.READ_TEXT:
+    if not settings.READ_TEXT or prediction.is_text:
         return presses.UNKNOWN
+    asked = jobs.to_read(prediction, message_id)
+    if await in_thread(jobs.find)(asked.prediction_id):
+        return READ_ALREADY
     photo = await drawing.in_turn(prediction, partial(redrawn.photo, prediction))
-    await in_thread(jobs.submit)(jobs.to_read(prediction, message_id), photo)
+    await in_thread(jobs.submit)(asked, photo)
     return READING
 
 
