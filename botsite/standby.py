@@ -1,4 +1,4 @@
-"""Know whether a worker on standby works: one next to the metric, which takes jobs while the group has no machine.
+"""Tell whether the standby worker works: it runs next to the metric, and takes jobs like any other.
 
 It says so itself, in the predictions table, and counts as capacity only while its word is less than a minute old. It
 has done well when it has finished a job, or when SQS had none for it and it held none; one that hangs or is paused
@@ -89,7 +89,7 @@ class Standby(Loop):
 def heard(table: str = "") -> bool:
     """Return whether a standby worker did well within the last minute, as the table says; False if that is unknown."""
     if not (table := table or settings.PREDICTIONS_TABLE):
-        # Where nothing is deployed, there is none.
+        # Nothing is deployed.
         return False
     try:
         answer = aws.dynamodb().get_item(TableName=table, Key=_KEY, ConsistentRead=True)

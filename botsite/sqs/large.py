@@ -7,7 +7,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-# The header that names the object. Not its whole key: whoever can send messages has no say about other objects.
+# The header that names the object: its id and not its key, so that no message can name another object.
 HEADER = "sqs_large"
 PREFIX = "celery-on-sqs/"
 LONGEST_BYTES = 64 * 1024 * 1024  # A worker may hold as many of them as it has slots.

@@ -105,7 +105,7 @@ def adopt(arguments: Sequence[str]) -> None:
 
 
 def _names_another_service() -> str:
-    """Return a variable that means another service, empty if there is none."""
+    """Return the name of a variable that selects another service, or an empty string."""
     try:
         stored = dict(_LINE.findall((ROOT / ".env").read_text()))
     except OSError:

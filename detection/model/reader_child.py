@@ -80,7 +80,7 @@ class _Reader:
         self._run(self._finding, [np.zeros((32, 32, 3), np.uint8)])
 
     def lines(self, image: Any, apart: list[Any]) -> Iterator[str]:
-        """Yield the lines in a BGR image, from top to bottom; in areas apart there are none."""
+        """Yield the lines of text in a BGR image, from top to bottom, without those in the areas `apart`."""
         found = [corners for corners in self._found(image) if not any(_within(corners, area) for area in apart)]
         strips = [_cut(image, corners) for corners in _in_order(found)]
         widths = [min((width for width in _WIDTHS if width >= strip.shape[1]), default=_WIDTHS[-1]) for strip in strips]
@@ -126,7 +126,7 @@ class _Reader:
         return sorted(found, key=lambda corners: -cv2.contourArea(corners.astype(np.float32)))[:_LINES_AT_MOST]
 
     def _spelled(self, scores: tuple[Any, Any]) -> str:
-        """Return the letters: one that follows itself is the same one, and the first of all is none."""
+        """Return the letters: repeats of an index are one letter, and index 0 is a blank (CTC)."""
         numbers, sure = scores
         new = (numbers != 0) & (np.diff(numbers, prepend=-1) != 0)
         return (

@@ -1,4 +1,4 @@
-"""A task belongs to the trace of whoever sent it, with OpenTelemetry's instrumentation of Celery."""
+"""With OpenTelemetry's instrumentation of Celery, a task joins its sender's trace."""
 
 from collections.abc import Iterator
 from pathlib import Path

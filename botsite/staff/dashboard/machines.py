@@ -128,7 +128,7 @@ def _running(seen: Snapshot) -> Mapping[str, Report]:
 
 
 def _standby(report: Report, now: float) -> Row:
-    """Return the line of the worker on standby: it is none of the group's, on the metric's machine."""
+    """Return the row of the standby worker, which runs on the metric's machine and belongs to no group."""
     busy = f"working on {count(report.busy, 'photo')}" if report.busy else "idle"
     doing = busy if report.state is State.READY else str(report.state)
     return Row(
