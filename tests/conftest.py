@@ -45,7 +45,7 @@ from deploy.local.processes import PATIENCE_SECONDS
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramUser
 from detection.work import dead_letters
-from tests.support import browsing, descriptions, emulators, faulty, shared  # noqa: F401 - each description is read once
+from tests.support import browsing, descriptions, faulty, shared  # noqa: F401 - each description is read once
 from tests.support.browsing import watched
 from tests.support.faulty import FaultySite
 from tests.support.telling_site import Site, telling_site, unread_queue
@@ -137,10 +137,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory, weights: str) -> Iterator[Lo
         stack.adopt("PREDICTION_ID_KEY", "TELEGRAM_WEBHOOK_SECRET", "TELEGRAM_API_URL", "TELEGRAM_TOKEN")
         celery.reconfigure()
         yield stack
-        # Another file's stack may have been this process's AWS meanwhile.
-        stack.adopt("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-        stack.adopt("IMAGES_BUCKET", "PREDICTIONS_TABLE")
-        emulators.forget_clients()
         stored = _stored(stack)
     logs = {path.name: path.read_text(errors="replace") for path in (folder / "logs").glob("*.log")}
     for secret in SECRETS:

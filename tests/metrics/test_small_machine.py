@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local import sample
+from tests.support import emulators
 from tests.support.hostile import zoo
 from tests.support.small_machine import PERIOD_SECONDS, Small, throw
 
@@ -17,7 +18,7 @@ FILES = ("48_megapixels", "20_megabytes", "900_megapixels")
 def test_hostile_files_neither_kill_nor_delay_the_metric(tmp_path: Path, weights: str, photo: bytes) -> None:
     files = [one for one in zoo(photo) if any(name in one.name for name in FILES)][:8]
     stack = Small(tmp_path, weights, hosts=("127.0.0.1",))
-    with stack.running():
+    with emulators.put_back(), stack.running():
         found = throw(stack, sample.suiting(weights), files)
     stack.memory.close()
     assert (found.unanswered, found.kills, len(found.peaks)) == (0, 0, 2)

@@ -63,11 +63,9 @@ def _bot_is_idle() -> bool:
 @contextmanager
 def unread_queue() -> Iterator[str]:
     """Create a queue that no worker reads; yield its URL."""
-    # Another file's stack may be this process's AWS in the end.
-    sqs = aws.client("sqs")
-    url = sqs.create_queue(QueueName=f"nobody-{uuid4().hex}")["QueueUrl"]
+    url = aws.client("sqs").create_queue(QueueName=f"nobody-{uuid4().hex}")["QueueUrl"]
     yield url
-    sqs.delete_queue(QueueUrl=url)
+    aws.client("sqs").delete_queue(QueueUrl=url)
 
 
 @contextmanager
