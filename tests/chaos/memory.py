@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,8 +29,11 @@ _ENTER = 'echo $$ > "$0/cgroup.procs" && exec "$@"'
 class Memory:
     """The limit of each role by name, the kills, and the most that each has used (PSS of its process tree, in MB)."""
 
-    def __init__(self, limit_mb: int = LIMIT_MB, group: Path | None = None) -> None:
+    def __init__(
+        self, limit_mb: int = LIMIT_MB, group: Path | None = None, limits_mb: Mapping[str, int] | None = None
+    ) -> None:
         self.limit_mb = limit_mb
+        self.limits_mb = limits_mb or {}
         self.peaks: dict[str, float] = {}
         self._group = group
         self._killed: Counter[str] = Counter()
@@ -53,7 +56,7 @@ class Memory:
         """Return the command that starts a role under its limit."""
         if self._group is None:
             return command
-        return ["sh", "-c", _ENTER, str(_make(self._group / name, self.limit_mb)), *command]
+        return ["sh", "-c", _ENTER, str(_make(self._group / name, self._limit_mb(name))), *command]
 
     def watch(self, child: Child) -> None:
         """Look at a role from now on; an earlier one of the same name is forgotten."""
@@ -77,6 +80,9 @@ class Memory:
             for group in [*filter(Path.is_dir, self._group.iterdir()), self._group]:
                 _remove(group)
 
+    def _limit_mb(self, name: str) -> int:
+        return self.limits_mb.get(name, self.limit_mb)
+
     def _watch(self) -> None:
         while not self._over.wait(_LOOK_SECONDS):
             for name, child in list(self._watched.items()):
@@ -86,7 +92,7 @@ class Memory:
     def _look(self, name: str, child: Child) -> None:
         used = _pss_mb(child.process.pid)
         self.peaks[name] = max(used, self.peaks.get(name, 0.0))
-        if self._group is None and used > self.limit_mb:
+        if self._group is None and used > self._limit_mb(name):
             self._killed[name] += 1
             child.kill()
 
