@@ -8,7 +8,7 @@ from celery import Celery, bootsteps
 from celery.signals import beat_embedded_init, worker_shutting_down
 
 from . import loops, moving
-from .heartbeat import Heartbeat
+from .heartbeat import ONCE, Heartbeat
 from .monitor import Monitor
 from .options import Options
 from .strict import StrictRequest
@@ -73,7 +73,7 @@ class KeepHidden(bootsteps.StartStopStep):
         if self._heartbeat is None or self._watchdog is None:
             options: Options = self._channel.options
             urls = {self._channel._new_queue(name): name for name in consumer.app.amqp.queues.consume_from}
-            clients = {url: self._channel.client_of(name) for url, name in urls.items()}
+            clients = {url: self._channel.new_client_of(name, ONCE) for url, name in urls.items()}
             self._heartbeat = Heartbeat(clients, lambda: self._channel.held(), options)
             self._watchdog = Watchdog(self._signs, options)
             self._heartbeat.start()

@@ -5,9 +5,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ConnectionClosedError
 
-from ..heartbeat import Heartbeat
+from ..heartbeat import ONCE, Heartbeat
 from ..options import Options
 from .support.processes import PATIENCE_SECONDS, wait_until
 from .support.worker import Aws
@@ -62,6 +62,21 @@ def test_heartbeat_survives_exception(aws: Aws, queue: Queue) -> None:
     heartbeat.stop()
     heartbeat.join(PATIENCE_SECONDS)
     assert not heartbeat.is_alive()
+
+
+def test_failed_extension_is_not_repeated_after_release(aws: Aws, queue: Queue) -> None:
+    sqs, in_work = aws.new_client(config=ONCE), list(queue.in_work)
+
+    def release(**_: object) -> None:
+        """Release everything, like a worker that is told to end, while the first request is lost."""
+        while in_work:
+            aws.client.change_message_visibility(QueueUrl=queue.url, ReceiptHandle=in_work.pop(), VisibilityTimeout=0)
+            if not in_work:
+                raise ConnectionClosedError(endpoint_url=queue.url)
+
+    sqs.meta.events.register("before-send.sqs.ChangeMessageVisibilityBatch", release)
+    assert not Heartbeat({queue.url: sqs}, lambda: {queue.url: queue.in_work}, Options()).beat()
+    assert sorted(queue.comes_back()) == ["one", "two"]
 
 
 def test_configured_visibility_timeout_is_used_until_known(aws: Aws) -> None:

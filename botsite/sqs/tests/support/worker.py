@@ -12,6 +12,7 @@ from typing import Any
 
 import botocore.session
 import pytest
+from botocore.config import Config
 from celery import Celery
 
 from .app import REGION, make_app
@@ -74,13 +75,13 @@ class Aws:
         with urllib.request.urlopen(request) as reply:  # noqa: S310 - it is ours
             return json.load(reply)
 
-    def new_client(self, service: str = "sqs") -> Any:
+    def new_client(self, service: str = "sqs", config: Config | None = None) -> Any:
         """Return another client of the emulated AWS."""
-        return _client(service)
+        return _client(service, config)
 
 
-def _client(service: str = "sqs") -> Any:
-    return botocore.session.get_session().create_client(service, region_name=REGION)
+def _client(service: str = "sqs", config: Config | None = None) -> Any:
+    return botocore.session.get_session().create_client(service, region_name=REGION, config=config)
 
 
 @contextmanager
