@@ -1,12 +1,8 @@
 """Dead letters: their senders are told once, and operators list, replay and delete those they mean."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -20,11 +16,10 @@ from detection.record import deliveries, images, predictions, reasons, times
 from detection.record.schemas import Delivery, Prediction, Status
 from detection.record.sentences import Code
 from detection.work import dead_letters, sweep
-from tests.support import letters, turn
+from tests.support import letters, terminals, turn
 from tests.support.cases import slow_after
 from tests.support.processes import wait_until
 
-ROOT = Path(__file__).resolve().parents[2]
 # More than one look, or one page, takes.
 MANY = 505
 
@@ -231,16 +226,12 @@ def test_purge_refuses_without_terminal(undisturbed: None) -> None:
 @pytest.mark.parametrize("answer", ["yes", "no"])
 def test_purge_asks_and_spares_later_letters(undisturbed: None, stack: LocalStack, answer: str) -> None:
     asked_for = letters.put("one")
-    terminal, other_end = os.openpty()
-    command = [sys.executable, "manage.py", "dlq", "purge"]
-    with subprocess.Popen(command, cwd=ROOT, env=stack.env, stdin=other_end, stdout=other_end) as process:
-        said = b""
-        while b"for good: " not in said:
-            said += os.read(terminal, 1000)
+    letters.wait_until_readable()
+    with terminals.running("dlq", "purge", env=stack.env) as screen:
+        screen.wait_for("for good: ")
         late = letters.put("two")
-        os.write(terminal, f"{answer}\n".encode())
-        assert process.wait(60) == (0 if answer == "yes" else 1)
-    for end in (terminal, other_end):
-        os.close(end)
-    assert b"1 dead letter: 1 that are not jobs" in said
+        screen.type(f"{answer}\n")
+        code, said = screen.end()
+    assert code == (0 if answer == "yes" else 1)
+    assert "1 dead letter: 1 that are not jobs" in said
     assert left() == ([late] if answer == "yes" else sorted([asked_for, late]))

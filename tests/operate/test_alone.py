@@ -49,6 +49,7 @@ def test_dead_letters_are_listed_and_purged(stack: LocalStack) -> None:
     with turn.held("bury"):
         letters.clear()
         letter = letters.put("not a job")
+        letters.wait_until_readable()
         listed = operating.manage("dlq", "list", "--json", env=operating.of(stack))
         purged = operating.manage("dlq", "purge", "--yes", "--id", letter, env=operating.of(stack))
     assert [one["message_id"] for one in json.loads(listed.stdout)] == [letter], listed.stderr

@@ -1,7 +1,6 @@
 """Ctrl-C, Ctrl-D and SIGTERM end a command without a traceback, from its first second on."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -13,7 +12,7 @@ import psutil
 import pytest
 
 from deploy.local.stack import LocalStack
-from tests.support import letters, operating, turn
+from tests.support import letters, operating, terminals, turn
 from tests.support.cases import slow_after
 from tests.support.processes import wait_until
 
@@ -133,23 +132,10 @@ def test_ctrl_d_deletes_nothing(stack: LocalStack) -> None:
     with turn.held("bury"):
         letters.clear()
         letters.put("one")
-        terminal, other_end = os.openpty()
-        command = ["dlq", "purge"]
-        with subprocess.Popen(
-            operating.command(*command),
-            cwd=operating.ROOT,
-            env=operating.of(stack),
-            stdin=other_end,
-            stdout=other_end,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process:
-            said = b""
-            while b"for good: " not in said:
-                said += os.read(terminal, 1000)
-            os.write(terminal, b"\x04")
-            _, errors = process.communicate()
-        for end in (terminal, other_end):
-            os.close(end)
+        letters.wait_until_readable()
+        with terminals.running("dlq", "purge", env=operating.of(stack)) as screen:
+            screen.wait_for("for good: ")
+            screen.type(terminals.CTRL_D)
+            code, text = screen.end()
         letters.clear()
-    assert (process.returncode, errors) == (1, "CommandError: Nothing was deleted.\n")
+    assert (code, text.splitlines()[-1]) == (1, "CommandError: Nothing was deleted.")

@@ -8,6 +8,7 @@ from uuid import uuid4
 from botsite import aws
 from detection.record.schemas import Prediction
 from detection.work import dead_letters
+from tests.support.processes import wait_until
 
 
 def bury(prediction: Prediction) -> str:
@@ -39,6 +40,11 @@ def put_many(bodies: Sequence[str]) -> None:
     for start in range(0, len(bodies), 10):
         batch = [{"Id": str(number), "MessageBody": text} for number, text in enumerate(bodies[start : start + 10])]
         aws.client("sqs").send_message_batch(QueueUrl=dead_letters.queue_url(), Entries=batch)
+
+
+def wait_until_readable() -> None:
+    """Wait until a dead letter can be read: a reader that was ended may have taken the newest along for a while."""
+    wait_until(dead_letters.look)
 
 
 def clear() -> None:
