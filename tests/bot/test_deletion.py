@@ -516,7 +516,7 @@ def test_message_about_wait_goes(stack: LocalStack, user: TelegramUser) -> None:
 
 
 def test_dead_letters_go(stack: LocalStack, user: TelegramUser) -> None:
-    with turn.held("bury"):
+    with turn.held("bury", "sweep"):
         letters.clear()
         mine, other = stored(user.chat_id), stored(user.chat_id + 500_000)
         for each in (mine, other):
@@ -530,7 +530,7 @@ def test_dead_letters_go(stack: LocalStack, user: TelegramUser) -> None:
 
 @pytest.mark.slow
 def test_held_dead_letter_is_waited_for(stack: LocalStack, user: TelegramUser) -> None:
-    with turn.held("bury"):
+    with turn.held("bury", "sweep"):
         letters.clear()
         letters.put(letters.body({"prediction_id": uuid4().hex, "image_key": "x", "chat_id": user.chat_id}))
         delete_now(user)
@@ -546,7 +546,7 @@ def test_dead_letters_are_read_once(stack: LocalStack, user: TelegramUser) -> No
     event, client = "provide-client-params.sqs.ReceiveMessage", aws.client("sqs")
     client.meta.events.register(event, lambda **_: receives.append(1), unique_id="receives")
     try:
-        with turn.held("bury"):
+        with turn.held("bury", "sweep"):
             letters.clear()
             granted = [deletions.begin(person(user), question) for question in range(1, 21)]
             run(erase._work(person(user).key))

@@ -46,7 +46,7 @@ def test_photo_is_traced(stack: LocalStack, user: TelegramUser, photo: bytes) ->
 
 
 def test_dead_letters_are_listed_and_purged(stack: LocalStack) -> None:
-    with turn.held("bury"):
+    with turn.held("bury", "sweep"):
         letters.clear()
         letter = letters.put("not a job")
         letters.wait_until_readable()

@@ -129,7 +129,7 @@ def test_doctor_says_soon_that_aws_is_silent(silent: socket.socket) -> None:
 
 
 def test_ctrl_d_deletes_nothing(stack: LocalStack) -> None:
-    with turn.held("bury"):
+    with turn.held("bury", "sweep"):
         letters.clear()
         letters.put("one")
         letters.wait_until_readable()

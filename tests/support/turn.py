@@ -10,7 +10,10 @@ from tests.support.processes import wait_until
 
 @contextmanager
 def held(*tasks: str) -> Iterator[None]:
-    """Keep everybody else from these tasks for the length of the block."""
+    """Keep everybody else from these tasks for the length of the block.
+
+    Dead letters are read by two: "bury", and deletions, whose second part "sweep" begins.
+    """
 
     def take() -> ExitStack | None:
         with ExitStack() as stack:
