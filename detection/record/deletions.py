@@ -27,7 +27,7 @@ SECOND_TIME = timedelta(minutes=6)
 # Somebody has everything deleted once in this time: it reads all of a chat, and the dead letters.
 _AGAIN = timedelta(minutes=1)
 # A run that has not said for so long that it goes on has died.
-_ABANDONED = timedelta(seconds=60)
+ABANDONED = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ def due() -> Iterator[str]:
             ProjectionExpression="prediction_id",
             ExpressionAttributeNames={"#kind": items.KIND},
             ExpressionAttributeValues=items.plain(
-                {":kind": _KIND, ":abandoned": times.now(-_ABANDONED), ":second": times.now(-SECOND_TIME)}
+                {":kind": _KIND, ":abandoned": times.now(-ABANDONED), ":second": times.now(-SECOND_TIME)}
             ),
         )
     )
@@ -156,7 +156,7 @@ def claim(key: str) -> Deletion | None:
         # botocore repeats a write whose reply was lost: that one finds the run to be its own.
         "attribute_exists(chat) AND (attribute_not_exists(started_at) OR started_at < :abandoned OR holder = :run)"
         " AND (attribute_not_exists(delivered_at) OR created_at < :second)",
-        {":now": times.now(), ":run": run, ":abandoned": times.now(-_ABANDONED), ":second": times.now(-SECOND_TIME)},
+        {":now": times.now(), ":run": run, ":abandoned": times.now(-ABANDONED), ":second": times.now(-SECOND_TIME)},
     )
     return _read(item) if item else None
 
