@@ -1,6 +1,8 @@
 """Start child processes, read their output line by line, wait for what they do, and leave none behind."""
 
+import errno
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -20,6 +22,8 @@ PATIENCE_SECONDS = 180.0
 _LOOK_SECONDS, _LOOK_AT_LEAST_SECONDS = 0.02, 0.1
 _OUTPUT_SECONDS = 10
 _STOP_ALL_SECONDS = 2
+# Linux gives outgoing connections those from 32,768 on, macOS and Windows from 49,152.
+_PORTS = range(20_000, 32_768)
 # Emulators; sites; what calls them.
 BOTTOM, MIDDLE, TOP = range(3)
 Value = TypeVar("Value")
@@ -193,10 +197,19 @@ def _undisturbed() -> Iterator[None]:
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """Return a TCP port of `host` that nothing is listening on."""
-    with socket.create_server((host, 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
+    """Return a TCP port of `host` that nothing is listening on.
+
+    None of those that outgoing connections get: one of them could take it before the server does.
+    """
+    while True:
+        port = secrets.choice(_PORTS)
+        try:
+            socket.create_server((host, port)).close()
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+        else:
+            return port
 
 
 def listening(host: str, port: int) -> bool:

@@ -1,6 +1,8 @@
 """Start real servers on free ports, end them, and wait for what they do."""
 
+import contextlib
 import os
+import secrets
 import socket
 import subprocess
 import time
@@ -11,6 +13,8 @@ from typing import TypeVar
 
 # Far longer than anything here takes: the machine may be slow or busy.
 PATIENCE_SECONDS = 180.0
+# Linux gives outgoing connections those from 32,768 on.
+PORTS = range(20_000, 32_768)
 Value = TypeVar("Value")
 
 
@@ -25,11 +29,11 @@ def wait_until(condition: Callable[[], Value]) -> Value:
 
 
 def free_port() -> int:
-    """Return a port of this machine that nobody listens on."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
+    """Return a port of this machine that nobody listens on, and that no outgoing connection gets."""
+    while True:
+        port = secrets.choice(PORTS)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def listening(port: int) -> bool:
