@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -90,8 +91,9 @@ def test_two_chats_that_had_to_wait_pause_nobody_else(
 ) -> None:
     """Given two chats with many answers, which Telegram may refuse a moment before their turn."""
     now = time.time()
-    # However long sending takes here, the fourth message has to wait.
+    # However long sending takes here, the fourth message has to wait; only these chats count, at that time.
     monkeypatch.setattr(rate_limit, "time", SimpleNamespace(time=lambda: now))
+    monkeypatch.setattr(rate_limit, "BOT", replace(rate_limit.BOT, key=f"pace#bot of {user.chat_id}"))
     for chat_id in (user.chat_id, user.chat_id + 500_000):
         for _ in range(3):
             _send(chat_id)
