@@ -91,6 +91,11 @@ def thousand_photos(worker_type: str, kept_days: float) -> list[Cost]:
     ]
 
 
+def disk(stack: Resources) -> int:
+    """Return how large the disk of each machine of a stack's group is, in GB."""
+    return sum(int(one["Ebs"]["VolumeSize"]) for one in next(_launched(stack))["BlockDeviceMappings"])
+
+
 def unknown(stacks: Sequence[Resources], worker_type: str) -> list[str]:
     """Return the instance types without a price here; the estimate leaves them out."""
     types = {data["InstanceType"] for stack in stacks for data in _launched(stack)} | {worker_type}
@@ -103,9 +108,9 @@ def _machines(stack: Resources) -> Iterator[Cost]:
         if type_ != "AWS::AutoScaling::AutoScalingGroup" or not int(group["MinSize"]):
             continue
         count, data = int(group["MinSize"]), next(_launched(stack))
-        disk = _disk(data)
-        dollars = count * _type(data["InstanceType"]).dollars(SECONDS_A_MONTH, 0, disk)
-        yield Cost(group["AutoScalingGroupName"], dollars, f"{count} x {data['InstanceType']}, address, {disk} GB")
+        size = disk(stack)
+        dollars = count * _type(data["InstanceType"]).dollars(SECONDS_A_MONTH, 0, size)
+        yield Cost(group["AutoScalingGroupName"], dollars, f"{count} x {data['InstanceType']}, address, {size} GB")
 
 
 def _type(name: str) -> MachineType:
@@ -117,13 +122,9 @@ def _pools(stack: Resources) -> Iterator[Cost]:
     """Yield the cost of machines that wait in a stack's warm pool: a stopped one has a disk and no address."""
     for type_, pool in stack:
         if type_ == "AWS::AutoScaling::WarmPool" and (count := int(pool["MaxGroupPreparedCapacity"])):
-            disk = _disk(next(_launched(stack)))
-            dollars = count * machine_types.disk(SECONDS_A_MONTH, disk)
-            yield Cost("warm pool", dollars, f"{count} stopped, {disk} GB each")
-
-
-def _disk(data: Mapping[str, Any]) -> int:
-    return sum(int(one["Ebs"]["VolumeSize"]) for one in data["BlockDeviceMappings"])
+            size = disk(stack)
+            dollars = count * machine_types.disk(SECONDS_A_MONTH, size)
+            yield Cost("warm pool", dollars, f"{count} stopped, {size} GB each")
 
 
 def _launched(stack: Resources) -> Iterator[Mapping[str, Any]]:

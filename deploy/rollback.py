@@ -28,15 +28,20 @@ class Images:
     @property
     def before(self) -> Image | None:
         """Return the image to go back to: the newest one before, which nobody has rolled back from."""
-        return next((one for one in self._older(self.running) if not one.withdrawn), None)
+        return next((one for one in self._older(self.running) if not one.withdrawn and self._fits(one)), None)
 
     def named(self, wanted: str) -> Image | None:
         """Return the newest image of this version or id other than the running one."""
-        return next((one for one in self.found if wanted in (one.version, one.id) and one.id != self.started), None)
+        others = (one for one in self.found if one.id != self.started and self._fits(one))
+        return next((one for one in others if wanted in (one.version, one.id)), None)
 
     def newer(self, than: Image) -> list[Image]:
         """Return what was baked after an image."""
         return list(self.found[: self.found.index(than)])
+
+    def _fits(self, image: Image) -> bool:
+        """Return whether machines as they are set up now can run it: a worker on standby takes a larger disk."""
+        return self.running is None or image.standby == self.running.standby
 
     def _older(self, than: Image | None) -> Sequence[Image]:
         return self.found[self.found.index(than) + 1 :] if than else ()
@@ -106,6 +111,8 @@ def _nothing(service: Service, one: Images, version: str) -> str:
         return f"{one.role} has no image before {one.running.version} ({one.running.id}): {listed}"
     if version in (one.running.version, one.running.id):
         return f"{one.role} runs {version} already"
+    if version in {known for image in one.found for known in (image.version, image.id)}:
+        return f"{version} of {one.role} is of another StandbyWorker than now; provision with that parameter first"
     return f"{one.role} has no image {version}: {listed}"
 
 

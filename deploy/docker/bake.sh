@@ -2,8 +2,8 @@
 # User data of the builder, run as root by cloud-init. deploy/images/builder.py puts the variables before it:
 #   ROLE VERSION AWS_REGION BUCKET FOLDER QUEUE_URL IMAGE MODEL WEIGHTS_SHA256 PUBLISH STOP_SECONDS
 #   UNIT_STOP_SECONDS SWAP_MIB LIFETIME_MINUTES STANDBY (on or off) STANDBY_STOP_SECONDS STANDBY_UNIT_STOP_SECONDS
-# What it does is told through objects below s3://BUCKET/FOLDER/, which the caller reads: `phase`, `sbom.json`,
-# and `log` at the end.
+# What it does is told through objects below s3://BUCKET/FOLDER/, which the caller reads: `phase`, a list of what
+# each container holds, and `log` at the end.
 # shellcheck shell=bash
 set -euo pipefail
 export AWS_REGION AWS_DEFAULT_REGION=$AWS_REGION DOCKER_BUILDKIT=1
@@ -144,11 +144,13 @@ if [ "$STANDBY" = on ]; then
 fi
 
 say "listing what is inside"
-if docker exec objdet cat /srv/sbom.json >"$source/sbom.json"; then
-    aws s3 cp --only-show-errors - "s3://$BUCKET/$FOLDER/sbom.json" <"$source/sbom.json"
-else
-    echo "the container has no /srv/sbom.json"
-fi
+for container in "${units[@]%.service}"; do
+    if docker exec "$container" cat /srv/sbom.json >"$source/sbom.json"; then
+        aws s3 cp --only-show-errors - "s3://$BUCKET/$FOLDER/$container.json" <"$source/sbom.json"
+    else
+        echo "the container $container has no /srv/sbom.json"
+    fi
+done
 
 say "tidying up"
 systemctl stop "${units[@]}"

@@ -38,6 +38,11 @@ class Image:
         """Return whether somebody has rolled back from it."""
         return WITHDRAWN in self.tags
 
+    @property
+    def standby(self) -> bool:
+        """Return whether it has a worker's container next to the metric's."""
+        return self.tags.get("Standby") == "on"
+
     def age(self, now: datetime) -> timedelta | None:
         """Return how long ago it was made, None if EC2 doesn't say."""
         return now - datetime.fromisoformat(self.created) if self.created else None

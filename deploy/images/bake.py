@@ -3,7 +3,7 @@
 import json
 import signal
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -17,8 +17,8 @@ from deploy.images.spec import BuilderPlace, ImageSpec
 from deploy.patience import Say
 from deploy.service import Service
 
-# The list of what is inside an image (SBOM), which its builder makes.
-_LISTED = "sbom.json"
+# The lists of what is inside an image's containers (SBOM), which its builder makes, and what their names end with.
+_LISTED = {"objdet.json": "", "objdet-standby.json": "-standby"}
 
 
 def bake(service: Service, where: BuilderPlace, spec: ImageSpec, say: Say, weights: Path | None = None) -> Image:
@@ -38,12 +38,13 @@ def bake(service: Service, where: BuilderPlace, spec: ImageSpec, say: Say, weigh
         launched.append(instance_id)
         say(f"launched the builder {instance_id} ({spec.machine})")
         builder.follow(instance_id, where, folder, say)
-        listed = builder.read(where.bucket, f"{folder}/{_LISTED}")
+        found = {end: builder.read(where.bucket, f"{folder}/{name}") for name, end in _LISTED.items()}
+        listed = {end: text for end, text in found.items() if text}
         say("stopping the builder")
         builder.stop(instance_id)
-        made = ami.create(service, spec.role, spec.version, instance_id, say, _tags(spec, listed))
-        if listed:
-            say(f"what is inside: {keep_listed(where.bucket, made.name, listed)}")
+        made = ami.create(service, spec.role, spec.version, instance_id, say, _tags(spec, listed.values()))
+        for end, text in listed.items():
+            say(f"what is inside: {keep_listed(where.bucket, made.name + end, text)}")
         return made
 
 
@@ -71,7 +72,7 @@ def _cleaned_up(service: Service, bucket: str, folder: str) -> Iterator[list[str
                 aws.s3().Bucket(bucket).objects.filter(Prefix=f"{folder}/").delete()
 
 
-def _tags(spec: ImageSpec, listed: str | None) -> dict[str, str]:
+def _tags(spec: ImageSpec, listed: Iterable[str]) -> dict[str, str]:
     """Return the tags that tell what was baked: the commit, or the registry's container; the model as it came out."""
     found = {"Container": spec.image[:256]} if spec.image else {"Commit": source.commit()}
     if spec.standby:
@@ -81,15 +82,15 @@ def _tags(spec: ImageSpec, listed: str | None) -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
-def keep_listed(bucket: str, image_name: str, listed: str) -> str:
-    """Store the list under the image's name, for as long as the bucket lives; return its address."""
-    key = f"sboms/{image_name}.json"
+def keep_listed(bucket: str, name: str, listed: str) -> str:
+    """Store the list under this name, for as long as the bucket lives; return its address."""
+    key = f"sboms/{name}.json"
     aws.client("s3").put_object(Bucket=bucket, Key=key, Body=listed.encode(), ContentType="application/json")
     return f"s3://{bucket}/{key}"
 
 
-def _precision(listed: str | None) -> str:
-    """Return the precision of the model that the list names."""
-    components: list[dict[str, Any]] = json.loads(listed)["components"] if listed else []
+def _precision(listed: Iterable[str]) -> str:
+    """Return the precision of the model that a list names."""
+    components: list[dict[str, Any]] = [one for text in listed for one in json.loads(text)["components"]]
     properties = [one for component in components for one in component.get("properties", [])]
     return next((str(one["value"]) for one in properties if one["name"] == "objdet:precision"), "")

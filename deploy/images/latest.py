@@ -76,7 +76,7 @@ def outdated(service: Service, weights: Path | None, given: Mapping[str, str]) -
     with_model = [YOLO5.short] + [METRIC_STREAMER.short] * standby
     late = [role for role in with_model if weights and role in inside and not _has(inside[role], weights)]
     metric = inside.get(METRIC_STREAMER.short)
-    other = metric is not None and (metric.tags.get("Standby") == "on") != standby
+    other = metric is not None and metric.standby != standby
     return list(dict.fromkeys([*late, *([METRIC_STREAMER.short] if other else [])]))
 
 

@@ -10,7 +10,7 @@ from botsite.roles import Role
 from deploy import account_plan, background, budget, costs, stacks
 from deploy.cfn import template
 from deploy.cfn.cloudformation import Stack
-from deploy.costs import Cost
+from deploy.costs import Cost, Resources
 from deploy.doctor.failures import not_known
 from deploy.operate import hours
 from deploy.service import Service
@@ -47,8 +47,9 @@ def estimate(service: Service, now: datetime) -> Spent:
     since = max(first_of_month(now), *(stack.created or first_of_month(now) for stack in deployed.values()))
     spent = hours.read_hours(service, since, now)
     types = {role: deployed[role.part].parameters[role.type_parameter] for role in spent}
-    machines = [_machines(role, types[role], spent[role]) for role in spent]
-    standing = [_share(line, (now - since).total_seconds()) for line in _standing(service, deployed)]
+    made = {part: _made(service, part, stack) for part, stack in deployed.items()}
+    machines = [_machines(role, types[role], spent[role], made[role.part]) for role in spent]
+    standing = [_share(line, (now - since).total_seconds()) for line in _standing(service, made)]
     unknown = sorted({name for name in types.values() if name not in machine_types.TYPES})
     return Spent(since, (*machines, *standing), tuple(unknown))
 
@@ -98,21 +99,24 @@ def as_dict(spent: Spent) -> Mapping[str, object]:
     return {"since": spent.since.isoformat(), "dollars": round(spent.dollars, 4), "lines": lines}
 
 
-def _machines(role: Role, type_: str, machine_hours: float) -> Cost:
+def _made(service: Service, part: str, stack: Stack) -> Resources:
+    """Return what the deployed stack of a part consists of."""
+    text = template.read(stacks.TEMPLATES / f"{part}.yaml")
+    return costs.resources(text, text.names({**stack.parameters, "Prefix": service.prefix}))
+
+
+def _machines(role: Role, type_: str, machine_hours: float, made: Resources) -> Cost:
     """Return the cost of a role's machines, without the CPU credits that T3 machines may have needed."""
-    disk = role.container.disk_gib
+    disk = costs.disk(made)
     machine = machine_types.TYPES.get(type_) or MachineType(type_, 0)
     dollars = machine.dollars(machine_hours * 3600, 0, disk)
     return Cost(role.name, dollars, f"{machine_hours:.1f} h of {type_} with its address and {disk} GB")
 
 
-def _standing(service: Service, deployed: Mapping[str, Stack]) -> list[Cost]:
+def _standing(service: Service, made: Mapping[str, Resources]) -> list[Cost]:
     """Return what a month of the deployed stacks costs without machines."""
-    texts = {part: template.read(stacks.TEMPLATES / f"{part}.yaml") for part in deployed}
-    given = {part: {**deployed[part].parameters, "Prefix": service.prefix} for part in deployed}
-    made = [costs.resources(text, text.names(given[part])) for part, text in texts.items()]
     groups = {role.group(service) for role in roles.ROLES}
-    return [line for line in costs.idle_month(made) if line.what not in groups]
+    return [line for line in costs.idle_month(list(made.values())) if line.what not in groups]
 
 
 def _share(line: Cost, seconds: float) -> Cost:

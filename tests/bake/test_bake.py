@@ -159,7 +159,11 @@ def test_metric_gets_worker_on_standby_with_its_disk_and_swap(endpoint: str, tmp
     assert "docker volume rm objdet objdet-standby" in commands
     assert f"fallocate --length 1024MiB {root / 'swapfile'}" in commands
     assert what.disk_gib == 16
-    assert (made.image.tags["Standby"], made.image.tags["Model"]) == ("on", "yolo11n")
+    assert (made.image.standby, made.image.tags["Model"]) == (True, "yolo11n")
+    assert left("standby")[1] == [f"sboms/{made.image.name}{end}.json" for end in ("-standby", "")]
+    assert [line for line in commands if line.startswith("docker exec ")] == [
+        f"docker exec {name} cat /srv/sbom.json" for name in ("objdet", "objdet-standby")
+    ]
 
 
 @pytest.mark.slow

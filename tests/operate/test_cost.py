@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from botsite.roles import METRIC_STREAMER
 from deploy import provision
 from deploy.operate import cost, hours
 from deploy.operate.hours import Activity
@@ -121,6 +123,13 @@ def test_estimate_has_machines_and_standing_costs(endpoint: str) -> None:
     assert lines["load balancer"]["dollars"] == pytest.approx(ratio * lines["secrets"]["dollars"])
     assert found["dollars"] == pytest.approx(sum(line["dollars"] for line in found["lines"]), abs=1e-4)
     assert f"An estimate at list prices of us-east-1, {machine_types.AS_OF}" in shown
+
+
+@pytest.mark.parametrize(("standby", "size"), [("off", 8), ("on", 16)])
+def test_disk_of_metrics_machine_follows_standby(endpoint: str, standby: str, size: int) -> None:
+    stack = SERVICE.stack("metrics")
+    made = cost._made(SERVICE, "metrics", replace(stack, parameters={**stack.parameters, "StandbyWorker": standby}))
+    assert cost._machines(METRIC_STREAMER, "t3.micro", 1, made).how.endswith(f" and {size} GB")
 
 
 def test_bill_names_its_own_price(endpoint: str) -> None:

@@ -154,6 +154,14 @@ def test_withdrawn_images_are_passed_over() -> None:
     assert rollback.told("yolo5", found[1:]) == ""
 
 
+def test_image_with_another_standby_is_passed_over() -> None:
+    """Its machines have a disk for one container, or for two."""
+    found = [image(3, Standby="on"), image(2), image(1, Standby="on")]
+    assert Images("metrics", "ami-3", found).before == image(1, Standby="on")
+    assert Images("metrics", "ami-3", found).named("1.2") is None
+    assert Images("metrics", "ami-2", found).before is None
+
+
 def test_images_of_earlier_releases_have_no_tags_but_count() -> None:
     assert Images("yolo5", "ami-2", [image(2), image(1)]).before == image(1)
     assert image(20).age(NOW) == timedelta(days=6)

@@ -86,7 +86,7 @@ class Deployer:
         _permitted(lambda: ami.create(self.service, "yolo5", "v1", instance, lambda text: None))
         _permitted(lambda: ami.remove(Image("ami-1", "", "", "", ())))
         ami.remove_snapshot(self.snapshot)
-        builder.read(where.bucket, f"{self.folder}/sbom.json")
+        builder.read(where.bucket, f"{self.folder}/objdet.json")
         bake.keep_listed(where.bucket, "test", "{}")
         builder.end([builder.launch(self.service, where, ImageSpec("yolo5", "v1"), f"{self.folder}/{next(_numbers)}")])
         aws.s3().Bucket(where.bucket).objects.filter(Prefix=self.folder).delete()
