@@ -7,7 +7,7 @@ from .receiving import RECEIVING
 from .transport import Transport, receives
 from .worker import install
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 private_names.check()
 

@@ -45,7 +45,7 @@ class Options:
     longest_backoff_seconds: float = 5.0
     # So long the worker waits for more messages to share a request, each of which costs 1.5 ms of CPU and its price.
     gather_seconds: float = 0.1
-    # So long a deletion that fails is tried again, while its message may come back any time.
+    # So long a deletion that fails is tried again, with its message hidden; then that comes back.
     settle_seconds: float = 30.0
     # What is due later than this is sent again until it is; SQS holds no message for longer than 900 s.
     longest_delay_seconds: int = 900

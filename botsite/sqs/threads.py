@@ -78,9 +78,9 @@ class Settlement:
 class Settler(Loop):
     """Delete and release messages of one queue, up to ten per request, since each request costs CPU.
 
-    A failed request is retried for `Options.settle_seconds`. After that, the message comes back when its visibility
-    timeout ends. Gathering makes batches: with 24 slots and jobs of 20 ms, it cuts the CPU of messages from 4.8 to
-    2.0 ms per job.
+    A failed request is retried for `Options.settle_seconds`, in which the heartbeat hides what is to be deleted. After
+    that, the message comes back when its visibility timeout ends. Gathering makes batches: with 24 slots and jobs of
+    20 ms, it cuts the CPU of messages from 4.8 to 2.0 ms per job.
     """
 
     def __init__(
@@ -91,6 +91,7 @@ class Settler(Loop):
         self._todo: SimpleQueue[Settlement | threading.Event] = SimpleQueue()
         self._flushing: list[threading.Event] = []
         self._again: list[Settlement] = []
+        self._deleting: set[str] = set()
         self._outage = Outage("settle_failed", options.longest_backoff_seconds, queue_url=queue_url)
         self.start()
 
@@ -114,8 +115,14 @@ class Settler(Loop):
         due: float = 0.0,
         large: str | None = None,
     ) -> None:
+        if visible_in is None:
+            self._deleting.add(receipt_handle)
         give_up_at = time.monotonic() + self._options.settle_seconds
         self._todo.put(Settlement(receipt_handle, visible_in, give_up_at, copy, due, large))
+
+    def deleting(self) -> list[str]:
+        """Return the receipt handles of messages that are to be deleted: until that has succeeded, hide them."""
+        return list(self._deleting)
 
     def flush(self) -> None:
         """Wait until everything handed over so far is settled, but for at most five seconds."""
@@ -126,8 +133,9 @@ class Settler(Loop):
 
     def _settle(self) -> None:
         """Send a batch. This never ends: a stopped receiver may still bring messages."""
-        again = self._again
-        self._again = self._send(again + self._take(BATCH - len(again), wait=not again))
+        batch = self._again + self._take(BATCH - len(self._again), wait=not self._again)
+        self._again = self._send(batch)
+        self._deleting -= {one.receipt_handle for one in batch} - {one.receipt_handle for one in self._again}
         while self._flushing and not self._again:
             self._flushing.pop().set()
 

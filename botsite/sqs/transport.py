@@ -62,8 +62,11 @@ class Channel(Publishing):
         return min((receiver.last_receive for receiver in list(self._receivers.values())), default=None)
 
     def held(self) -> dict[str, list[str]]:
-        """Return the receipt handles of the messages in work, by queue URL. May be called from any thread."""
-        handles: dict[str, list[str]] = {}
+        """Return the receipt handles of the messages to hide: in work, or waiting for their deletion; by queue URL.
+
+        May be called from any thread.
+        """
+        handles = {url: deleting for url, settler in list(self._settlers.items()) if (deleting := settler.deleting())}
         # `list` of a dict's items is one step for other threads.
         for tag, message in list(self.qos._delivered.items()):
             if self.qos.holds(tag):

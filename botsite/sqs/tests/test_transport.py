@@ -12,7 +12,7 @@ import pytest
 
 from .support.app import make_app
 from .support.processes import PATIENCE_SECONDS, wait_until
-from .support.worker import Aws, Worker, job, running_worker, set_visibility
+from .support.worker import VISIBILITY_SECONDS, Aws, Worker, job, running_worker, set_visibility
 
 pytestmark = pytest.mark.slow
 
@@ -98,12 +98,28 @@ def test_three_hundred_jobs_all_run(aws: Aws, worker: Worker) -> None:
     wait_until(lambda: not aws.depth(worker.queue_url))
 
 
-def test_job_runs_again_if_its_deletion_fails(aws: Aws, worker: Worker) -> None:
-    aws.fail("DeleteMessageBatch", error={"code": "InternalFailure", "status": 500})
-    worker.send("undeletable")
-    wait_until(lambda: worker.runs("undeletable") >= 2)
+NO_DELETIONS = {"error": {"code": "InternalFailure", "status": 500}}
+
+
+def test_job_stays_hidden_while_its_deletion_fails(aws: Aws, worker: Worker) -> None:
+    aws.fail("DeleteMessageBatch", **NO_DELETIONS)
+    worker.send("hardly deletable")
+    wait_until(lambda: worker.runs("hardly deletable"))
+    ran_at = time.monotonic()
+    wait_until(lambda: time.monotonic() > ran_at + 2 * VISIBILITY_SECONDS)
     aws.heal()
     wait_until(lambda: not aws.depth(worker.queue_url))
+    assert worker.runs("hardly deletable") == 1
+
+
+def test_job_runs_again_once_its_deletion_is_given_up(aws: Aws, proxy: ExitStack, tmp_path: Path) -> None:
+    aws.fail("DeleteMessageBatch", **NO_DELETIONS)
+    with running_worker(aws, tmp_path, aws.proxy, sqs={"settle_seconds": 1}) as worker:
+        worker.send("undeletable")
+        wait_until(lambda: worker.runs("undeletable") >= 2)
+        assert "settle_given_up" in worker.output.read_text()
+        aws.heal()
+        wait_until(lambda: not aws.depth(worker.queue_url))
 
 
 def test_brief_failure_to_delete_runs_no_job_twice(aws: Aws, worker: Worker) -> None:

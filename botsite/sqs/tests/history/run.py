@@ -35,7 +35,7 @@ class Plan:
     seconds: float = 300.0
     faults: tuple[str, ...] = FAULTS
     every_seconds: float = 6.0  # From one fault to the next.
-    visibility: int = 10
+    visibility: int = 11  # No wait of a message that is tried again: the proxy tells extensions from releases by it.
     longest_delay: int = 3  # Instead of SQS's 900 s.
     longest_halt: float = 90.0
     quiet_seconds: float = 90.0  # At most, from the last fault until the queue is empty.
