@@ -8,14 +8,17 @@ which all instances share. A new password makes a new salt, which ends old sessi
 import structlog
 from django.conf import settings
 from django.contrib import admin, messages
+from django.contrib.admin.views.decorators import staff_member_required
 from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import get_hasher, make_password
 from django.core.files import locks
 from django.core.management import call_command
 from django.db import connection
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.utils.crypto import salted_hmac
+
+from botsite.staff import pages
 
 log = structlog.get_logger()
 
@@ -63,3 +66,14 @@ def password_change(request: HttpRequest) -> HttpResponseBase:
         )
         return redirect("admin:index")
     return admin.site.password_change(request)
+
+
+@staff_member_required
+def explain_users(request: HttpRequest, path: str) -> HttpResponse:
+    """Say why users and groups can't be managed, in place of their pages."""
+    text = (
+        "Each site has a database of its own: a user added on one would be unknown to the others. Until DATABASE_URL "
+        f"names a database that all sites share, {settings.ADMIN_USER} is the only login; ADMIN_PASSWORD holds its "
+        "password."
+    )
+    return pages.error_page(request, 200, "Users need a shared database", text)

@@ -7,6 +7,8 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
 
 from deploy.local.processes import free_port
 from deploy.local.stack import LocalStack
@@ -76,13 +78,36 @@ def test_new_password_ends_old_sessions(stack: LocalStack, admin: Operator) -> N
 
 def test_password_from_secret_cannot_be_changed_in_admin(admin: Operator) -> None:
     assert admin.get("/admin/password_change/").headers["location"] == "/admin/"
-    assert "ADMIN_PASSWORD" in admin.get("/admin/").text
+    assert "ADMIN_PASSWORD" in admin.get("/ops/").text
 
 
-def test_new_users_need_strong_passwords(admin: Operator) -> None:
-    weak = {"username": "weak", "usable_password": "true", "password1": "password123", "password2": "password123"}
-    page = admin.post("/admin/auth/user/add/", **weak).text
-    assert ("at least 12 characters" in page, "too common" in page) == (True, True)
+def test_admin_opens_dashboard(admin: Operator) -> None:
+    assert admin.get("/admin/").headers["location"] == "/ops/"
+
+
+def test_users_are_hidden_where_sites_share_no_database(admin: Operator) -> None:
+    assert "/admin/auth/group/" not in admin.get(JOBS).text
+    for page in ("user/", "user/add/", "group/"):
+        answer = admin.get(f"/admin/auth/{page}")
+        assert (answer.status_code, "DATABASE_URL" in answer.text) == (200, True)
+    assert 'href="/admin/auth/user/"' in admin.get("/ops/").text
+
+
+def test_users_are_shown_where_sites_share_a_database() -> None:
+    code = (
+        "import django; django.setup(); from botsite import urls; from django.contrib import admin; "
+        "from django.contrib.auth.models import Group, User; from django.urls import resolve; "
+        "print(*map(admin.site.is_registered, (Group, User)), resolve('/admin/auth/user/').view_name)"
+    )
+    # No driver of a server is installed.
+    ended = forked.execute(code, ROOT, PRODUCTION | {"DATABASE_URL": "django.db.backends.dummy://host/name"})
+    assert ended.stdout.strip() == "True True admin:auth_user_changelist", ended.stderr
+
+
+def test_new_users_need_strong_passwords() -> None:
+    with pytest.raises(ValidationError) as raised:
+        validate_password("password123")
+    assert [error.code for error in raised.value.error_list] == ["password_too_short", "password_too_common"]
 
 
 @pytest.mark.parametrize("page", [JOBS, f"{JOBS}x/change/", f"{JOBS}retry/confirm/?id=x", "/ops/trace/x"])

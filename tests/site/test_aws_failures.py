@@ -69,7 +69,7 @@ def test_operator_is_told_of_failing_aws(
 @pytest.mark.parametrize("operation", ["UpdateItem", "DeleteItem"])
 def test_failing_table_locks_no_operator_out(site: FaultySite, stack: LocalStack, operation: str) -> None:
     site.break_(failing("dynamodb", operation, "throttled"))
-    assert operators.admin(stack, site.url).get("/admin/").status_code == 200
+    assert operators.admin(stack, site.url).get("/ops/").status_code == 200
     site.repair()
 
 

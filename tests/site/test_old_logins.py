@@ -25,13 +25,13 @@ from detection.models import Job
 ada, entry = User.objects.get(), LogEntry.objects.get()
 client = Client()
 client.force_login(ada)
-index = client.get("/admin/", secure=True, headers={"host": "localhost"}).content.decode()
+index = client.get("/admin/", secure=True, headers={"host": "localhost"})["Location"]
 print(json.dumps({
     "group": [group.name for group in ada.groups.all()],
     "permissions": sorted(ada.get_all_permissions()),
     "content_types": ContentType.objects.filter(app_label="detection").count(),
     "entry": [entry.content_type.model_class() is Job, entry.get_admin_url(), entry.get_change_message()],
-    "index": "/admin/detection/job/" in index,
+    "index": index,
 }))
 """
 
@@ -62,5 +62,5 @@ def test_permissions_content_type_and_history_survive(env: dict[str, str]) -> No
         "permissions": ["detection.view_job"],
         "content_types": 1,
         "entry": [True, "/admin/detection/job/p1/change/", "Retried."],
-        "index": True,
+        "index": "/ops/",
     }

@@ -114,7 +114,7 @@ def test_all_jobs_of_page_are_deleted_by_keyboard(page: Page, site_address: str,
 
 @pytest.mark.slow
 def test_django_pages_comply_with_content_security_policy(page: Page, site_address: str) -> None:
-    for path in ("", "auth/user/", "auth/user/add/", "auth/user/1/change/", "auth/group/add/", "password_change/"):
+    for path in ("", "auth/user/", "password_change/"):
         answer = page.goto(f"{site_address}/admin/{path}")
         assert answer is not None
         assert "'unsafe" not in answer.headers["content-security-policy"]

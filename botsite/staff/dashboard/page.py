@@ -4,14 +4,22 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET
 
 from botsite.staff import access, pages
 from botsite.staff.dashboard import alarms, charts, machines, photos, queue, ranges, sources
 from botsite.staff.dashboard.sources import Snapshot
 from botsite.staff.dashboard.tiles import Section
+
+
+@require_GET
+@access.staff
+def open_admin(request: HttpRequest) -> HttpResponse:
+    """Lead to the dashboard; staff who may not see it get the admin's own first page."""
+    return redirect("ops:dashboard") if access.may(request.user, "view") else admin.site.index(request)
 
 
 @require_GET
