@@ -40,6 +40,11 @@ def bulk(request: HttpRequest, operation: str, filters: str) -> None:
     _enter(request, CHANGE, f"{operation} of all that match {filters}", "all", f"all jobs {filters}", of_job=False)
 
 
+def service(request: HttpRequest, sentence: str) -> None:
+    """Record what was done to the service as a whole."""
+    _enter(request, CHANGE, sentence, "service", "the service", of_job=False)
+
+
 def letter(request: HttpRequest, message_id: str, sentence: str) -> None:
     """Record what was done to a dead letter that is not a job."""
     _enter(request, CHANGE, sentence, message_id, f"dead letter {message_id}", of_job=False)

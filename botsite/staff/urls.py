@@ -3,7 +3,7 @@
 from django.urls import path
 from django.views.generic import RedirectView
 
-from botsite.staff import dead_letters
+from botsite.staff import dead_letters, pausing
 from botsite.staff.dashboard import page as dashboard
 from botsite.staff.jobs import listing
 from botsite.staff.jobs import page as job_page
@@ -12,6 +12,8 @@ app_name = "ops"
 urlpatterns = [
     path("", dashboard.show_dashboard, name="dashboard"),
     path("live", dashboard.live, name="live"),
+    path("pause", pausing.pause_service, name="pause"),
+    path("resume", pausing.resume_service, name="resume"),
     path("dead-letters", dead_letters.list_letters, name="letters"),
     path("dead-letters/", RedirectView.as_view(pattern_name="ops:letters")),
     path("dead-letters/replay", dead_letters.replay, name="replay"),

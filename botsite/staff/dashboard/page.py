@@ -51,6 +51,7 @@ def _now(request: HttpRequest) -> dict[str, Any]:
     return {
         "sections": found,
         "banners": list(_banners(seen)),
+        "turn": ("resume" if seen.paused.data else "pause") if access.may(request.user, "change") else "",
         "attention": [tile for tile in tiles if tile.bad],
         "unknown": sum(tile.unknown for tile in tiles),
         "span": seen.span,
@@ -66,7 +67,7 @@ def _banners(seen: Snapshot) -> Iterator[str]:
         yield f"Whether the service is paused is unknown: {seen.paused.seen}"
     elif seen.paused.data:
         paused = str(seen.paused.data)
-        yield f"{paused[0].upper()}{paused[1:]}. Photos are kept, and answered after `manage.py resume`."
+        yield f"{paused[0].upper()}{paused[1:]}. Photos are kept, and answered after the pause."
     if not seen.scheduled.known:
         yield f"Whether the workers are held is unknown: {seen.scheduled.seen}"
     now = datetime.fromtimestamp(seen.at, UTC)
