@@ -19,7 +19,7 @@ from botsite import aws
 from detection.record import items, predictions, times
 
 _KEY = "deleted#"
-_KIND = "deletion"
+KIND = "deletion"
 # Telegram keeps an update for 24 hours.
 _REMEMBERED = timedelta(hours=25)
 # Longer than a photo is held by a worker that is gone, and than somebody may hide a dead letter.
@@ -45,9 +45,15 @@ class Person:
     @property
     def key(self) -> str:
         """Return the key of the tombstone, which tells nobody whose it is."""
+        return self.key_by(settings.PREDICTION_ID_KEY)
+
+    def key_by(self, secret: str) -> str:
+        """Return the key of the tombstone that a service with this PREDICTION_ID_KEY makes."""
         user_id = self.chat_id if self.alone else self.user_id
-        secret = settings.PREDICTION_ID_KEY.encode()
-        return _KEY + hmac.new(secret, f"deleted:{self.chat_id}:{user_id}".encode(), hashlib.sha256).hexdigest()[:32]
+        return (
+            _KEY
+            + hmac.new(secret.encode(), f"deleted:{self.chat_id}:{user_id}".encode(), hashlib.sha256).hexdigest()[:32]
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +89,17 @@ def covers(chat_id: int, user_id: int | None, sent_at: datetime, author_id: int 
 
     Telegram's times have whole seconds. An author deletes in that group, or in their own chat what a guest was asked.
     """
-    people = [(chat_id, user_id)] + ([] if author_id is None else [(chat_id if chat_id < 0 else author_id, author_id)])
-    found = (deleted_at(*person) for person in people)
+    found = (deleted_at(each.chat_id, each.user_id) for each in people(chat_id, user_id, author_id))
     return any(at is not None and sent_at.replace(microsecond=0) <= at for at in found)
+
+
+def people(chat_id: int, user_id: int | None, author_id: int | None = None) -> list[Person]:
+    """Return whose deletion there takes a photo along: its sender's and its author's.
+
+    Nobody can ask for the deletion of what a channel, or a group's own voice, has sent.
+    """
+    found = [] if user_id is None and chat_id <= 0 else [Person(chat_id, user_id or chat_id)]
+    return found if author_id is None else [*found, Person(chat_id if chat_id < 0 else author_id, author_id)]
 
 
 def deleted_at(chat_id: int, user_id: int | None) -> datetime | None:
@@ -104,7 +118,7 @@ def begin(person: Person, question: int, language: str = "", thread_id: int | No
     """Write the tombstone; return False if this question, or a later one, was answered before, or another just now."""
     item = {
         "prediction_id": person.key,
-        items.KIND: _KIND,
+        items.KIND: KIND,
         "created_at": times.text(times.now()),
         # Not `chat_id`, which would list it among the chat's photos.
         "chat": person.chat_id,
@@ -139,7 +153,7 @@ def due() -> Iterator[str]:
             ProjectionExpression="prediction_id",
             ExpressionAttributeNames={"#kind": items.KIND},
             ExpressionAttributeValues=items.plain(
-                {":kind": _KIND, ":abandoned": times.now(-ABANDONED), ":second": times.now(-SECOND_TIME)}
+                {":kind": KIND, ":abandoned": times.now(-ABANDONED), ":second": times.now(-SECOND_TIME)}
             ),
         )
     )
@@ -195,10 +209,7 @@ def go_on(deletion: Deletion, photos: int) -> None:
 
 
 def _tombstone(chat_id: int, user_id: int | None) -> dict[str, Any] | None:
-    if user_id is None and chat_id <= 0:
-        # A channel, or a group's own voice: nobody can ask for its deletion.
-        return None
-    return predictions.find_item(Person(chat_id, user_id or chat_id).key)
+    return next((predictions.find_item(each.key) for each in people(chat_id, user_id)), None)
 
 
 def _read(item: Mapping[str, Any]) -> Deletion:

@@ -15,7 +15,7 @@ from botsite import aws
 from detection.record import items, predictions, times
 from detection.record.schemas import Prediction
 
-_KIND = "feedback"
+KIND = "feedback"
 # The answer is right; something that is in the photo was not found. Anything else is the number of a wrong candidate.
 RIGHT, MISSED = "right", "missed"
 _WORDS_AT_MOST = 50
@@ -50,7 +50,7 @@ def add(prediction: Prediction, word: str) -> bool:
     The same said twice is stored once.
     """
     # What is no complaint stays out of the index.
-    complaint = {} if word == RIGHT else {":kind": _KIND}
+    complaint = {} if word == RIGHT else {":kind": KIND}
     aws.conditional(
         aws.dynamodb().update_item,
         Key={"prediction_id": key(prediction.prediction_id)},
@@ -101,7 +101,7 @@ def _query(limit: int, since: timedelta, **more: Any) -> dict[str, Any]:
         IndexName="by_time",
         KeyConditionExpression="#kind = :kind AND created_at > :since",
         ExpressionAttributeNames={"#kind": items.KIND},
-        ExpressionAttributeValues={":kind": _KIND, ":since": times.text(times.now(-since))},
+        ExpressionAttributeValues={":kind": KIND, ":since": times.text(times.now(-since))},
         ScanIndexForward=False,
         Limit=limit,
         **more,

@@ -165,8 +165,10 @@ def seconds_since_newest() -> float | None:
     return (times.now() - created).total_seconds() if created else None
 
 
-def between(since: datetime, until: datetime) -> Iterator[dict[str, Any]]:
-    """Yield what the index by time has of each photo that came between two times, oldest first."""
+def between(since: datetime, until: datetime, kind: str = items.PHOTO) -> Iterator[dict[str, Any]]:
+    """Yield what the index by time has of each photo, or other kind, made between two times, oldest first."""
+    if until < since:  # DynamoDB refuses such a range.
+        return
     pages = (
         aws.dynamodb()
         .get_paginator("query")
@@ -174,10 +176,10 @@ def between(since: datetime, until: datetime) -> Iterator[dict[str, Any]]:
             PaginationConfig={"PageSize": _BETWEEN_AT_ONCE},
             TableName=settings.PREDICTIONS_TABLE,
             IndexName="by_time",
-            KeyConditionExpression="#kind = :photo AND created_at BETWEEN :since AND :until",
-            ProjectionExpression="prediction_id, created_at, #status, delivery, chat_id",
+            KeyConditionExpression="#kind = :kind AND created_at BETWEEN :since AND :until",
+            ProjectionExpression="prediction_id, created_at, #status, delivery, delivered_at, finished_at",
             ExpressionAttributeNames={"#kind": items.KIND, "#status": "status"},
-            ExpressionAttributeValues=items.plain({":photo": items.PHOTO, ":since": since, ":until": until}),
+            ExpressionAttributeValues=items.plain({":kind": kind, ":since": since, ":until": until}),
         )
     )
     for page in pages:
