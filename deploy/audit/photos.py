@@ -9,9 +9,8 @@ from deploy.audit import table
 from detection.record import items, queries, times
 from detection.record.schemas import Delivery, Prediction, Status
 from detection.record.sentences import Code
+from metrics.health.waiting import LATE
 
-# What is younger may be under way: a machine boots, Telegram is slow, an answer is tried again.
-LATE = timedelta(hours=1)
 # The logs of a machine reach CloudWatch within seconds; one that drains writes its last lines after the table.
 _LOGGED_LATE = timedelta(minutes=5)
 # What an operator does that makes another answer right.

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from botsite import pause
 from deploy import background, stacks
 from deploy.doctor import bot, edge, signals
 from deploy.doctor.failures import not_known
@@ -49,10 +50,20 @@ def count_jobs(service: Service) -> Finding[Any]:
 
 
 def read_oldest(service: Service) -> Finding[Any]:
-    """Tell how long the oldest photo has been waiting for a worker."""
-    seconds = read_waits(service.setting("PREDICTIONS_TABLE")).worker_seconds
+    """Tell how long the oldest photo has been waiting for a worker, and whether anybody is owed an answer.
+
+    Of what `audit` checks this is the part that costs nothing more: the indexes have such photos first.
+    """
+    table = service.setting("PREDICTIONS_TABLE")
+    found = read_waits(table)
+    seconds = found.worker_seconds
     waits = "nothing waits" if seconds is None else f"waits for {timeline.readable(round(seconds) * 1000)}"
-    return ok(waits, {"seconds": seconds})
+    seen = ok(waits, {"seconds": seconds, "overdue": found.overdue})
+    if not found.overdue:
+        return seen.with_more(ok("nobody has waited for an answer for more than an hour"))
+    late = f"{count(found.overdue, 'photo')} unanswered for more than an hour"
+    paused = pause.read(table)
+    return seen.with_more(ok(f"{late}: {paused}") if paused else failed(f"{late}: `manage.py audit` names all"))
 
 
 def count_photos(service: Service) -> Finding[Any]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -13,16 +13,23 @@ from detection.record.schemas import Delivery, Status
 
 # An index is ordered by creation: a retried photo, which has waited only since then, is among the first.
 _LOOKED_AT = 20
+# The promise: whoever waits longer than this is owed an answer. What is younger may be under way: a machine boots,
+# Telegram is slow, an answer is tried again.
+LATE = timedelta(hours=1)
 _FINISHED = (Status.SUCCEEDED, Status.FAILED)
 Item = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The longest current wait for a worker and for an answer; None if nothing is waiting."""
+    """The longest current wait for a worker and for an answer; None if nothing is waiting.
+
+    `overdue` is how many of the oldest photos have waited for an answer for longer than LATE.
+    """
 
     worker_seconds: float | None
     answer_seconds: float | None
+    overdue: int = 0
 
 
 def read_waits(table: str = "") -> Waiting:
@@ -30,7 +37,9 @@ def read_waits(table: str = "") -> Waiting:
     queued = [_since(item) for item in oldest(table, "status", Status.QUEUED)]
     processed = [_since(item) for item in oldest(table, "status", Status.PROCESSING)]
     unsent = [item for state in (Delivery.PENDING, Delivery.DELIVERING) for item in oldest(table, "delivery", state)]
-    return Waiting(_longest(queued), _longest([*queued, *processed, *map(_since_first, unsent)]))
+    everybody = [when for when in (*queued, *processed, *map(_since_first, unsent)) if when]
+    overdue = sum(datetime.now(UTC) - when > LATE for when in everybody)
+    return Waiting(_longest(queued), _longest(everybody), overdue)
 
 
 def _since(item: Item) -> datetime | None:

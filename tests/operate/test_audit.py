@@ -15,11 +15,13 @@ from django.core.management import CommandError, call_command
 from botsite import aws, pause
 from deploy import stacks
 from deploy.audit import answers, photos
+from deploy.operate import status
 from deploy.service import Service
 from detection.record import deletions, feedback, images, items, times
 from detection.record.reasons import Reason
 from detection.record.schemas import Act, Delivery, Prediction, Status
 from detection.record.sentences import Code
+from metrics.health.findings import Health, failed
 from tests.support import emulators, letters, recorded_aws
 from tests.support.recorded_aws import Answer, Cloud
 
@@ -131,6 +133,15 @@ def test_paused_service_owes_no_answer_yet(service: dict[str, str], tmp_path: Pa
     pause.begin(service["PREDICTIONS_TABLE"], "ann")
     outcomes, kinds, code = audit(logs(tmp_path))
     assert (outcomes, kinds, code) == ({"under way": 1}, {}, 0)
+
+
+def test_status_tells_who_is_owed_an_answer(service: dict[str, str]) -> None:
+    assert [one.state for one in status.read_oldest(SERVICE).more] == [Health.OK]
+    photo(service, status=Status.QUEUED, delivery=Delivery.PENDING)
+    [owed] = status.read_oldest(SERVICE).more
+    assert owed == failed("1 photo unanswered for more than an hour: `manage.py audit` names all")
+    pause.begin(service["PREDICTIONS_TABLE"], "ann")
+    assert [one.state for one in status.read_oldest(SERVICE).more] == [Health.OK]
 
 
 def test_answer_whose_photo_was_deleted_is_no_breach(service: dict[str, str], tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ import pytest
 from django.conf import settings
 
 from botsite import aws
+from botsite.pause import Pause
+from botsite.staff.dashboard import photos as dashboard_photos
 from deploy.local.stack import LocalStack
 from detection.picture.image_headers import too_many_pixels
 from detection.record import times
@@ -189,6 +191,17 @@ def test_longest_wait_is_of_unanswered_photos(
     said = waiting.read_waits(table)
     expected = [pytest.approx(one, abs=10) if one else None for one in (for_worker, for_answer)]
     assert [said.worker_seconds, said.answer_seconds] == expected
+
+
+def test_whoever_waits_for_more_than_an_hour_is_owed_an_answer(table: str) -> None:
+    put(table, *(item(age, datetime.now(UTC), status="queued", delivery="pending") for age in (3500, 3700, 9000)))
+    # A photo that was answered and is sent again is owed nothing.
+    put(table, item(9000, datetime.now(UTC), delivery="pending"))
+    said = waiting.read_waits(table)
+    assert said.overdue == 2
+    shown = [dashboard_photos._owed(said, paused) for paused in (None, Pause("ann", NOW))]
+    assert [(each.value, each.bad) for each in shown] == [("2", True), ("2", False)]
+    assert not dashboard_photos._owed(waiting.Waiting(None, None), None).bad
 
 
 def test_retried_photo_waits_since_it_was_retried(table: str) -> None:

@@ -29,7 +29,7 @@ from tests.support.processes import wait_until
 TILE = re.compile(r'data-tile="([^"]+)">\s*<dt>.*?</dt>\s*<dd class="value[^"]*">([^<]+)')
 TILES = [
     ["Waiting", "In progress", "Oldest waiting", "Dead letters", "Backlog per instance", "Metric freshness"],
-    ["Longest wait now", "Time to answer, p50", "Time to answer, p95", "Photos per minute"],
+    ["Longest wait now", "Owed an answer", "Time to answer, p50", "Time to answer, p95", "Photos per minute"],
     ["Our failures", "Refused files", "Undeliverable", "Feedback"],
     ["Workers in service", "Workers wanted", "Sites", "Metric machine", "Code", "Model"],
     ["Alarms on", "Scaling alarms on", "Alarms without data"],

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from django.urls import reverse
 
 from botsite.bot.incoming.limits import Limited
+from botsite.pause import Pause
 from botsite.staff.dashboard.charts import Chart
 from botsite.staff.dashboard.queue import longest
 from botsite.staff.dashboard.sources import Snapshot
@@ -18,6 +19,7 @@ from metrics.evaluation import Point
 from metrics.health import slots
 from metrics.health.photos import Recent
 from metrics.health.slots import Slot
+from metrics.health.waiting import Waiting
 from metrics.health.words import count, span
 
 # With fewer answers the 95th percentile is the longest of them.
@@ -37,6 +39,7 @@ def section(seen: Snapshot) -> Section:
                 lambda now: longest(now.answer_seconds, "an answer"),
                 jobs(JobState.PROCESSING),
             ),
+            tile("Owed an answer", seen.waiting, lambda now: _owed(now, seen.paused.data), jobs()),
             tile("Time to answer, p50", photos, lambda recent: _percentile(recent, 50), answered),
             tile("Time to answer, p95", photos, lambda recent: _percentile(recent, 95), answered),
             tile("Photos per minute", photos, _rate, jobs(since=since)),
@@ -76,6 +79,11 @@ def _person(limited: Limited, now: float) -> Row:
         Cell("Kept out that day", str(kept.refused)),
     )
     return Row(limited.person, cells)
+
+
+def _owed(now: Waiting, paused: Pause | None) -> Tile:
+    names = "; `manage.py audit` names all" if now.overdue else ""
+    return of(now.overdue, f"waiting for more than an hour{names}", bad=now.overdue > 0 and paused is None)
 
 
 def _percentile(recent: Recent, percent: int) -> Tile:
