@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -53,7 +54,8 @@ class Meter:
         events.register("after-call.dynamodb", self._after)
 
     def _ask(self, params: dict[str, Any], **rest: Any) -> dict[str, Any]:
-        return params | {"ReturnConsumedCapacity": "TOTAL"}
+        # boto3 writes its own form into what it is given, and a paginator gives the same again.
+        return deepcopy(params) | {"ReturnConsumedCapacity": "TOTAL"}
 
     def _before(self, **rest: Any) -> None:
         self._asked_at = time.perf_counter()
@@ -83,15 +85,14 @@ def main() -> None:
         "LOG_FORMAT": "json",
     }
     django.setup()
-    with _table():
-        _fill(options.items)
+    with full_table(options.items):
         for line in _measure(options.pages):
             sys.stdout.write(line + "\n")
 
 
 @contextmanager
-def _table() -> Iterator[None]:
-    """Start the local AWS with the service's table."""
+def full_table(count: int, days: float = DAYS, *, timed: bool = False) -> Iterator[None]:
+    """Start the local AWS with so many answered jobs in the service's table, `timed` with when they were answered."""
     from deploy.local.processes import BOTTOM, Child, Children
     from deploy.local.stack import LocalStack
 
@@ -106,14 +107,14 @@ def _table() -> Iterator[None]:
     try:
         stack.start_aws()
         stack.provision()
-        stack.adopt("PREDICTIONS_TABLE")
+        stack.adopt("PREDICTIONS_TABLE", "IMAGES_BUCKET", "JOBS_QUEUE_URL")
+        _fill(count, days, timed)
         yield
     finally:
         stack.children.stop()
 
 
-def _fill(count: int) -> None:
-    """Store that many answered jobs."""
+def _fill(count: int, days: float, timed: bool) -> None:
     from django.conf import settings
 
     from botsite import aws
@@ -121,7 +122,7 @@ def _fill(count: int) -> None:
     from detection.record.schemas import Delivery, Detection, Prediction, Status
 
     newest = datetime.now(UTC)
-    times = [newest - timedelta(days=DAYS) * number / count for number in range(count)]
+    times = [newest - timedelta(days=days) * number / count for number in range(count)]
 
     def put(first: int) -> None:
         puts = [
@@ -133,6 +134,8 @@ def _fill(count: int) -> None:
                 Status.SUCCEEDED if n % 1000 else Status.FAILED,
                 Delivery.DELIVERED,
                 created_at=at,
+                finished_at=at if timed else None,
+                delivered_at=at if timed else None,
                 detections=(Detection("person", 0.9, 0.5, 0.5, 0.1, 0.1),) * (n % 5),
                 photo_bytes=100_000,
             )
