@@ -3,9 +3,10 @@
 Each function asks once and returns plain values; it raises what botocore raises.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
 from botsite import aws
@@ -161,6 +162,15 @@ def last_failure(group_name: str) -> str:
         if activity["StatusCode"] == "Successful":
             return ""
     return ""
+
+
+def activities(group_name: str, since: datetime) -> Iterator[Mapping[str, Any]]:
+    """Yield what a group did since a time, the newest first, as AWS describes it. It keeps six weeks."""
+    pages = (
+        aws.client("autoscaling").get_paginator("describe_scaling_activities").paginate(AutoScalingGroupName=group_name)
+    )
+    every = (activity for page in pages for activity in page["Activities"])
+    return takewhile(lambda activity: activity["StartTime"] >= since, every)
 
 
 def pool(group_name: str) -> tuple[Instance, ...]:

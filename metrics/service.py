@@ -84,12 +84,18 @@ def group() -> Group:
 
 def fleet() -> dict[str, Group]:
     """Return the groups of all roles by role, those that exist; raise MetricFailed, as without the workers' group."""
+    names = group_names()
     with _naming("ASG_NAME") as name:
-        names = {role.name: role.group(_prefix(name)) for role in roles.ROLES} | {roles.YOLO5.name: name}
         found = cloudwatch.groups(*names.values())
     if name not in found:
         _missing(name)
     return {role: found[each] for role, each in names.items() if each in found}
+
+
+def group_names() -> dict[str, str]:
+    """Return the names of the groups of all roles by role; raise MetricFailed."""
+    with _naming("ASG_NAME") as name:
+        return {role.name: role.group(_prefix(name)) for role in roles.ROLES} | {roles.YOLO5.name: name}
 
 
 def scheduled() -> list[ScheduledAction]:

@@ -1,6 +1,7 @@
 """Describe, follow and delete one CloudFormation stack, and find the cause of a failure."""
 
 import json
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +19,8 @@ _DROP_SECONDS = 10 * 60
 # A load balancer or a group of instances takes minutes, a large stack half an hour.
 _STACK_SECONDS = 60 * 60
 _GONE = "DELETE_COMPLETE"
+# A token has 128 characters, without an ARN's "/", "@" and ".".
+_TOKEN, _LONGEST_AUTHOR = re.compile(r"(.+)-[0-9a-f]{32}"), 90
 
 
 class StackError(Exception):
@@ -142,8 +145,19 @@ def protect(stack: Stack, on: bool) -> None:
 
 
 def token() -> str:
-    """Return a new token: an attempt that repeats a request with it does nothing twice."""
-    return uuid.uuid4().hex
+    """Return a new token: an attempt that repeats a request with it does nothing twice.
+
+    CloudFormation keeps it with the events of the operation, so it says whose that is: the end of an ARN.
+    """
+    arn = aws.client("sts").get_caller_identity()["Arn"]
+    who = re.sub(r"[^a-zA-Z0-9]+", "-", arn.rpartition(":")[2])[:_LONGEST_AUTHOR].strip("-")
+    return f"{who}-{uuid.uuid4().hex}"
+
+
+def author(token: str) -> str:
+    """Return whose operation has this token, empty if it isn't one of ours."""
+    found = _TOKEN.fullmatch(token)
+    return found[1] if found else ""
 
 
 def physical_ids(stack: Stack) -> dict[str, str]:

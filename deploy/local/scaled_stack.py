@@ -20,6 +20,8 @@ from deploy.local.sites import Sites
 from deploy.local.stack import LocalStack
 from deploy.local.target_health import HealthChecks, Target
 from deploy.service import OUTPUTS
+from detection.record import times
+from metrics.health import events
 
 # A period of 30 s on AWS takes 2 s here.
 TIME_SCALE = 1 / 15
@@ -160,11 +162,11 @@ class ScaledStack(LocalStack):
         return on_instance({**here, **there, **ours, **files}, instance.metadata_endpoint)
 
     def _report(self, text: str) -> None:
-        line = f"{datetime.now(UTC):%H:%M:%S} {text}"
+        now = datetime.now(UTC)
         (self.folder / "logs").mkdir(parents=True, exist_ok=True)
-        with (self.folder / "logs" / "scaling.log").open("a") as log:
-            log.write(f"{line}\n")
-        self.on_line("scaling", line)
+        with (self.folder / "logs" / events.LOCAL).open("a") as log:
+            log.write(f"{times.text(now)} {text}\n")
+        self.on_line("scaling", f"{now:%H:%M:%S} {text}")
 
 
 def _ready(instance: Instance) -> bool:

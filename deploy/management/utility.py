@@ -16,6 +16,7 @@ LISTED = {
         "status",
         "doctor",
         "logs",
+        "events",
         "trace",
         "audit",
         "cost",

@@ -1,12 +1,12 @@
 """Machine-hours since the first of the month, from what the Auto Scaling groups did."""
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from botsite import aws, roles
+from botsite import roles
 from botsite.roles import Role
 from deploy.service import Service
 from metrics import cloudwatch
@@ -29,9 +29,12 @@ class Activity:
 
 
 def read_hours(service: Service, since: datetime, now: datetime) -> dict[Role, float]:
-    """Return the machine-hours of each role from `since` until now. AWS keeps activities for six weeks."""
+    """Return the machine-hours of each role from `since` until now."""
     groups = cloudwatch.groups(*(role.group(service) for role in roles.ROLES))
-    did = {role: list(_activities(role.group(service), since, now)) for role in roles.ROLES}
+    did = {
+        role: [one for activity in cloudwatch.activities(role.group(service), since) for one in parse(activity, now)]
+        for role in roles.ROLES
+    }
     if not any(did.values()):
         unless_emulated("the local AWS keeps no activities of its groups, and costs nothing")
     found = {role: groups.get(role.group(service)) for role in roles.ROLES}
@@ -67,12 +70,3 @@ def parse(activity: Mapping[str, Any], now: datetime) -> list[Activity]:
         return [end]
     begin = Activity(True, machine, activity["StartTime"])
     return [begin, end] if _TO_POOL in found["how"] else [begin]
-
-
-def _activities(group: str, since: datetime, now: datetime) -> Iterator[Activity]:
-    """Yield what happened since a time; AWS gives the newest first."""
-    pages = aws.client("autoscaling").get_paginator("describe_scaling_activities").paginate(AutoScalingGroupName=group)
-    for activity in (one for page in pages for one in page["Activities"]):
-        if activity["StartTime"] < since:
-            return
-        yield from parse(activity, now)

@@ -45,12 +45,13 @@ class LogLine:
 
 @dataclass(frozen=True)
 class WantedLines:
-    """Which lines to show: of these roles, since a time, of one photo, of a level and those above."""
+    """Which lines to show: of these roles, since a time, of one photo, of a level and those above, of these events."""
 
     roles: Sequence[Role]
     since: datetime
     prediction_id: str = ""
     level: str = ""
+    events: Sequence[str] = ()
 
     @property
     def levels(self) -> Sequence[str]:
@@ -60,6 +61,8 @@ class WantedLines:
     def takes(self, entry: LogLine) -> bool:
         """Return whether the line is one of them."""
         if entry.at < self.since or (self.level and entry.level not in self.levels):
+            return False
+        if self.events and entry.event not in self.events:
             return False
         return not self.prediction_id or self.prediction_id in (entry.fields.get("prediction_id"), *entry.event.split())
 

@@ -55,8 +55,9 @@ class CloudLogs:
 def pattern(wanted: WantedLines) -> str:
     """Return the filter by which CloudWatch sends no more than is wanted; empty for everything."""
     levels = " || ".join(f'$.level = "{level}"' for level in wanted.levels)
+    events = " || ".join(f'$.event = "{event}"' for event in wanted.events)
     photo = f'$.prediction_id = "{wanted.prediction_id}"' if wanted.prediction_id else ""
-    conditions = [one for one in (f"({levels})" if levels else "", photo) if one]
+    conditions = [one for one in (f"({levels})" if levels else "", f"({events})" if events else "", photo) if one]
     return f"{{ {' && '.join(conditions)} }}" if conditions else ""
 
 

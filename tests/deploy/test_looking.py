@@ -99,6 +99,7 @@ def test_runbook_policy_is_exactly_enough(zone: str, asked: set[str]) -> None:
         state = status.read_status(Service(PREFIX), seconds=600)
         run("logs", "--prefix", PREFIX)
         run("cost", "--prefix", PREFIX)
+        assert json.loads(run("events", "--prefix", PREFIX, "--json"))["not_known"] == {}
         run("rollback", "--list", "--prefix", PREFIX)
         with pytest.raises(CommandError, match="There is no photo"):
             run("trace", "nobody", "--prefix", PREFIX)

@@ -27,6 +27,7 @@ HOLD_DATA = (
 WITHOUT_RESOURCE = {
     "autoscaling:DescribeAutoScalingGroups",
     "autoscaling:DescribePolicies",
+    "autoscaling:DescribeScalingActivities",
     "autoscaling:DescribeScheduledActions",
     # It takes alarms, but its own reference asks for "*" where composite alarms are to be seen.
     "cloudwatch:DescribeAlarms",

@@ -147,3 +147,4 @@ def test_killed_site_is_replaced_while_other_answers(demo: Demo, photo: bytes) -
     os.killpg(master.pid, signal.SIGKILL)
     demo.answer(photo)
     wait_until(lambda: demo.said("ended with code -9; replacing it"))
+    assert "ended with code -9; replacing it" in demo.manage("events").stdout

@@ -91,6 +91,7 @@ def test_cloudwatch_is_asked_for_no_more_than_is_wanted() -> None:
     assert logs.pattern(WantedLines(roles.ROLES, SINCE, "p1")) == '{ $.prediction_id = "p1" }'
     both = '{ ($.level = "error" || $.level = "critical") && $.prediction_id = "p1" }'
     assert logs.pattern(WantedLines(roles.ROLES, SINCE, "p1", "error")) == both
+    assert logs.pattern(WantedLines(roles.ROLES, SINCE, events=("a", "b"))) == '{ ($.event = "a" || $.event = "b") }'
 
 
 def test_missing_service_is_one_line(emulator: None) -> None:

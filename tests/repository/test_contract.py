@@ -34,6 +34,7 @@ COMMANDS = {
     "provision": "--plan --check --domain --hosted-zone-id --self-signed --parameter --monthly-budget --token-fd "
     "--weights",
     "restart": "--wait --yes",
+    "events": "--since --json",
     "resume": "",
     "rollback": "--to --list --wait --yes",
     "rotate": "",

@@ -16,10 +16,11 @@ from botsite.staff.dashboard import charts
 from botsite.staff.dashboard.charts import Frame
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection.record import images, predictions, reasons
+from detection.record import images, predictions, reasons, times
 from detection.record.schemas import Prediction, Status
 from detection.work import dead_letters
 from metrics.evaluation import Point
+from metrics.health import events
 from tests.support import letters, operators, states
 from tests.support.cases import slow_after
 from tests.support.faulty import FaultySite, failing
@@ -32,6 +33,7 @@ TILES = [
     ["Longest wait now", "Owed an answer", "Time to answer, p50", "Time to answer, p95", "Photos per minute"],
     ["Our failures", "Refused files", "Undeliverable", "Feedback"],
     ["Workers in service", "Workers wanted", "Sites", "Metric machine", "Code", "Model"],
+    ["Newest event"],
     ["Alarms on", "Scaling alarms on", "Alarms without data"],
 ]
 OF_PHOTOS = [*TILES[1][1:], *TILES[2]]
@@ -97,6 +99,19 @@ def test_charts_have_text_alternatives(admin: Operator, stack: LocalStack) -> No
     ]
     assert f'; target {stack.env["BACKLOG_TARGET"]}"' in page
     assert " style=" not in page
+
+
+def test_newest_events_are_shown(admin: Operator, stack: LocalStack) -> None:
+    log = stack.folder / "logs" / events.LOCAL
+    numbers = range(7)
+    log.write_text("".join(f"{times.text(times.now())} yolo5-{one} ended with code -9\n" for one in numbers))
+    try:
+        page = wait_until(lambda: text if "yolo5-6 ended" in (text := admin.get("/ops/live").text) else "")
+    finally:
+        log.unlink()
+    section = page.partition('id="section-events"')[2].partition("</section>")[0]
+    assert re.findall(r"yolo5-(\d) ended with code -9</td>", section) == [str(one) for one in reversed(numbers)]
+    assert "2 older events" in section
 
 
 def test_strangers_get_login_page(stack: LocalStack) -> None:

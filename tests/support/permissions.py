@@ -76,6 +76,7 @@ MAY_ANYWHERE = {
         *_SESSION,
         "autoscaling:DescribeAutoScalingGroups",
         "autoscaling:DescribePolicies",
+        "autoscaling:DescribeScalingActivities",
         "autoscaling:DescribeScheduledActions",
         "cloudwatch:DescribeAlarms",
         "cloudwatch:GetMetricData",

@@ -38,7 +38,7 @@ from detection.record import deletions, deliveries, images, known_classes, predi
 from detection.record.schemas import Delivery, Detection, Prediction
 from detection.work import dead_letters, erasure, jobs, operations, reports, sweep, termination
 from metrics import service, tasks, wait
-from metrics.health import photos, waiting
+from metrics.health import events, photos, waiting
 
 # Warnings about the work itself, which is as it should be here.
 _EXPECTED = {"swept", "job_given_up", "machine_leaving"}
@@ -199,6 +199,7 @@ def look_at_service() -> None:
     service.history(3600, 60)
     service.alarms()
     service.scheduled()
+    events.of_machines(service.group_names(), datetime.now(UTC))
     wait.expected()
     photos.read_photos()
     waiting.read_waits()

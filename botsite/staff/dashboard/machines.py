@@ -1,7 +1,7 @@
 """The machines of all roles: what each does, for how long, with which version, and where its log is."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from botsite import roles
@@ -12,12 +12,15 @@ from botsite.staff.jobs.filters import JobState
 from botsite.standby import MACHINE
 from detection.work.reports import UNCHANGED_SECONDS, Report, State
 from metrics.cloudwatch import Group, Instance
+from metrics.health.events import Event
 from metrics.health.findings import Health
 from metrics.health.words import count, span
 
 LISTED = "#table-machines"
 # Two reports in a row are missing.
 SILENT_SECONDS = 2.5 * UNCHANGED_SECONDS
+# The older ones are unfolded.
+_EVENTS = 5
 _STATES = {"Pending": "starting", "Terminating": "leaving", "Detach": "leaving", "Standby": "in standby"}
 
 
@@ -36,6 +39,14 @@ def section(seen: Snapshot) -> Section:
         ),
         table=list_machines(seen),
     )
+
+
+def happened(seen: Snapshot) -> Section:
+    """Return the newest events of the day: which machines were launched or ended, and why."""
+    rows = tuple(_event(number, one) for number, one in enumerate(seen.events.data or []))
+    empty = "Nothing happened to a machine within a day." if seen.events.known else f"Unknown: {seen.events.seen}"
+    table = Table("Events", rows[:_EVENTS], rows[_EVENTS:], f"{count(len(rows[_EVENTS:]), 'older event')}", empty)
+    return Section("Events", (tile("Newest event", seen.events, lambda found: _newest(found, seen.at)),), table=table)
 
 
 def list_machines(seen: Snapshot) -> Table:
@@ -163,3 +174,12 @@ def _rows(role: str, group: Group, reports: Mapping[str, Report], now: float) ->
             ),
             bad=doing.startswith("silent"),
         )
+
+
+def _newest(found: Sequence[Event], now: float) -> Tile:
+    return of(f"{span(now - found[0].at.timestamp())} ago", found[0].text) if found else of("–", "none within a day")
+
+
+def _event(number: int, one: Event) -> Row:
+    cells = (Cell("Time", f"{one.at:%m-%d %H:%M:%S}"), Cell("What", one.text))
+    return Row(f"event-{number}", cells, bad=one.failed)

@@ -41,7 +41,7 @@ def live(request: HttpRequest) -> HttpResponse:
 def sections(seen: Snapshot) -> list[Section]:
     """Return the sections of the page, from the queue to the alarms; what could not be read is shown as unknown."""
     queued, photo = queue.section(seen), photos.section(seen)
-    return [queued, photo, *photos.limited(seen), machines.section(seen), alarms.section(seen)]
+    return [queued, photo, *photos.limited(seen), machines.section(seen), machines.happened(seen), alarms.section(seen)]
 
 
 def _now(request: HttpRequest) -> dict[str, Any]:

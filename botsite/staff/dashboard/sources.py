@@ -26,7 +26,8 @@ from detection.work.reports import Report
 from metrics import service
 from metrics.backlog import Depth
 from metrics.cloudwatch import STALE_AFTER_SECONDS, Alarm, Group, ScheduledAction
-from metrics.health import photos, waiting
+from metrics.health import events, photos, waiting
+from metrics.health.events import Event
 from metrics.health.findings import Finding, known, unknown
 from metrics.health.photos import Recent
 from metrics.health.waiting import Waiting
@@ -42,6 +43,7 @@ _MACHINES_AT_MOST = 50
 # Two reports in a row are missing: it may be turned off.
 STANDBY_SILENT_SECONDS = 2.5 * reports.UNCHANGED_SECONDS
 _FEEDBACK_AT_MOST = 1000
+_EVENTS_OF = timedelta(days=1)
 _FAILURES = (MetricFailed, dead_letters.NoDeadLetterQueue, ClientError, BotoCoreError)
 Value = TypeVar("Value")
 
@@ -66,6 +68,7 @@ class Snapshot:
     # Of how many answers of the last day people say that something is wrong.
     feedback: Finding[int] = field(default_factory=lambda: known(0))
     limited: Finding[list[Limited]] = field(default_factory=lambda: known([]))
+    events: Finding[list[Event]] = field(default_factory=lambda: known([]))
 
     @property
     def workers(self) -> Group | None:
@@ -143,6 +146,7 @@ class Sources:
             "reports": Source("reports", self._read_reports, _CACHED_SECONDS),
             "paused": Source("paused", lambda: pause.read(settings.PREDICTIONS_TABLE), _CACHED_SECONDS),
             "limited": Source("limited", limits.refused_lately, 15.0),
+            "events": Source("events", _read_events, 15.0),
             "scheduled": Source("scheduled", service.scheduled, 15.0),
             "feedback": Source("feedback", partial(feedback.count, timedelta(days=1), _FEEDBACK_AT_MOST), 15.0),
             # These cost money: see docs/architecture.md.
@@ -181,6 +185,10 @@ class Sources:
         # Of the machines of the last reading, so that neither source waits for the other.
         machines = _machines(service.fleet()) if self._machines is None else self._machines
         return reports.read([*machines, MACHINE])
+
+
+def _read_events() -> list[Event]:
+    return events.of_machines(service.group_names(), datetime.now(UTC) - _EVENTS_OF)
 
 
 def _machines(groups: Mapping[str, Group]) -> list[str]:
