@@ -56,7 +56,10 @@ def _write_log(count: int) -> None:
     """Write that each photo was taken and answered, with what a site logs with it."""
     from detection.record import times
 
-    lines = [{"event": "job_sent"}, {"event": "answer_delivered", "answer_ms": 512, "status": "succeeded"}]
+    lines: list[dict[str, object]] = [
+        {"event": "job_sent"},
+        {"event": "answer_delivered", "answer_ms": 512, "status": "succeeded"},
+    ]
     with (FOLDER / "polybot-1.log").open("w") as log:
         for number in range(count):
             for line in lines:

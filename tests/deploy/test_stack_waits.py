@@ -7,6 +7,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.stub import ANY, Stubber
 from django.conf import settings
 
@@ -30,7 +31,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
         "cloudformation", region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test"
     )
     somebody = boto3.client("sts", region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test")  # noqa: TID251
-    arn = (AWSResponse("", 200, {}, None), {"Arn": "arn:aws:iam::123456789012:user/ann"})
+    arn = (AWSResponse("", 200, HTTPHeaders(), None), {"Arn": "arn:aws:iam::123456789012:user/ann"})
     somebody.meta.events.register("before-call.sts.GetCallerIdentity", lambda **_: arn)
     monkeypatch.setattr(aws, "client", lambda service: {"cloudformation": client, "sts": somebody}[service])
     # Without this, the code would wait between looks.
