@@ -1,10 +1,11 @@
 """Share what the commands on the stacks have in common: --prefix, errors that say what to do, output by rich."""
 
 import signal
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import IO, Any, cast
+from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
@@ -14,13 +15,16 @@ from rich.table import Table
 from rich.text import Text
 
 from botsite import aws
-from deploy import interrupts
+from deploy import background, interrupts
 from deploy.cfn import remedies
 from deploy.cfn.cloudformation import Change, Event, Report, StackError
 from deploy.costs import Cost
 from deploy.patience import Say
+from deploy.preflight import rights
 from deploy.service import DEFAULT_PREFIX, Service
 
+# The work waits for it.
+_ACCOUNT_SECONDS = 1.0
 _COLOURS = (("FAILED", "red"), ("ROLLBACK", "red"), ("_COMPLETE", "green"), ("_IN_PROGRESS", "yellow"))
 
 
@@ -38,6 +42,8 @@ class StackCommand(BaseCommand):
         "--no-color",
         "--force-color",
     }
+    # Whether a terminal is told first which service this is, and where; a pipe never is.
+    tells_where = True
     # Printed after Ctrl-C.
     interrupted = "Interrupted. CloudFormation finishes what it has started: run the command again for the rest."
 
@@ -54,7 +60,10 @@ class StackCommand(BaseCommand):
         try:
             self.reach()
             with interrupts.handled(signal.SIGTERM, handler=interrupts.as_ctrl_c):
-                self.run(Service(options["prefix"] or DEFAULT_PREFIX), **options)
+                service = Service(options["prefix"] or DEFAULT_PREFIX)
+                if self.tells_where and self.stdout.isatty() and self.stderr.isatty():
+                    self.stderr.write(f"{self.meant(service, options)}, {_place()}", str)
+                self.run(service, **options)
         except StackError as error:
             raise CommandError(str(error)) from error
         except (ClientError, BotoCoreError) as error:
@@ -65,6 +74,10 @@ class StackCommand(BaseCommand):
     def run(self, service: Service, **options: Any) -> None:
         """Do the command's work."""
         raise NotImplementedError
+
+    def meant(self, service: Service, options: Mapping[str, Any]) -> str:
+        """Return which service the command is about, for people."""
+        return service.prefix
 
     def reach(self) -> None:
         """Raise what botocore raises without a region, or with a profile that doesn't exist, before the work begins."""
@@ -102,9 +115,25 @@ class DataCommand(StackCommand):
         with service.settings_taken(*missing):
             self.work(**options)
 
+    def meant(self, service: Service, options: Mapping[str, Any]) -> str:
+        """Return the prefix, or the first setting if the environment has it."""
+        value = "" if options["prefix"] else getattr(settings, self.needs[0])
+        return f"{self.needs[0]}={value} of the environment" if value else service.prefix
+
     def work(self, **options: Any) -> None:
         """Do the command's work; the settings are those of the service."""
         raise NotImplementedError
+
+
+def _place() -> str:
+    """Return where AWS is: this machine, or an account and its region; the region alone if AWS is slow to tell."""
+    if aws.emulated():
+        here = urlsplit(aws.place()).hostname in ("127.0.0.1", "localhost")
+        return f"on this machine ({aws.place()})" if here else aws.place()
+    try:
+        return f"account {background.start(rights.read_account).result(_ACCOUNT_SECONDS).id} in {settings.AWS_REGION}"
+    except (ClientError, BotoCoreError, TimeoutError):
+        return aws.place()
 
 
 def saying(console: Console) -> Say:

@@ -34,6 +34,7 @@ class Command(StackCommand):
         "and cost. `!` is bad, `~` worth a look, `?` not known. Ends with 1 if anything is bad or not known; what a "
         "local AWS can't tell doesn't count. Needs only read permissions."
     )
+    tells_where = False
     interrupted = "Interrupted."
 
     def add_arguments(self, parser: CommandParser) -> None:
