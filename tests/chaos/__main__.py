@@ -17,6 +17,7 @@ cells beyond one fault at a time:
     outage    ten minutes without DynamoDB, then without S3, while photos wait: all boxed, in twice the usual time
     limits*   a busy group, and a chat that is refused for an hour: private chats do not notice
     sigterm*  the sites end while Telegram's replies are slow: nothing is sent twice
+    still*    a worker, sites, the metric role stand still for longer than anybody waits (SIGSTOP), and then go on
     letters   many dead letters at once are all told; what is replayed meanwhile ends as a picture
 
 The service runs on this machine, as in the demo, with a proxy between its roles and AWS that breaks what it is told

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from deploy.local.processes import wait_until
@@ -32,7 +33,7 @@ class Scene:
     blank: bytes = field(default_factory=blank)
     # No image at all.
     junk: bytes = b"junk"
-    # When sites were killed, in seconds since 1970.
+    # When sites were killed, or came to stand still, in seconds since 1970.
     kills: list[float] = field(default_factory=list)
     telegram_faults: list[int] = field(default_factory=list)
 
@@ -45,6 +46,14 @@ class Scene:
         if role.startswith("polybot"):
             self.kills.append(time.time())
         self.stack.kill(role)
+
+    @contextmanager
+    def still(self, *names: str) -> Iterator[None]:
+        """Have processes stand still within the block, and remember since when, if one of them sends."""
+        if any(name.startswith("polybot") for name in names):
+            self.kills.append(time.time())
+        with self.stack.still(*names):
+            yield
 
     @property
     def known(self) -> Known:

@@ -20,7 +20,20 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from deploy.local import sample
 from deploy.local.processes import ChildFailed
 from deploy.local.telegram.client import TelegramControl
-from tests.chaos import bodies, cells, crowding, hostile, kills, letters, limits, outages, random_run, report, sigterm
+from tests.chaos import (
+    bodies,
+    cells,
+    crowding,
+    hostile,
+    kills,
+    letters,
+    limits,
+    outages,
+    random_run,
+    report,
+    sigterm,
+    stills,
+)
 from tests.chaos.cells import BrokenError, Cell, MissedError, Scene
 from tests.chaos.crowd import Crowd, small
 from tests.chaos.patience import UNHURRIED
@@ -67,6 +80,7 @@ def _all(options: argparse.Namespace) -> list[Cell]:
         *cells.single_faults(),
         *kills.kills(),
         *kills.others(),
+        *stills.stills(),
         *crowding.crowding(options.scale_ins, options.burst),
         *hostile.hostile(options.hostile_every, options.hostile_files),
         *bodies.bodies(),

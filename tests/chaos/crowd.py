@@ -47,7 +47,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of the sites: when they were killed (seconds since 1970), and the answers recorded by chat."""
+    """What is known of the sites: when they were killed or stood still (seconds since 1970), the answers by chat."""
 
     kills: Sequence[float]
     recorded: Counter[int]

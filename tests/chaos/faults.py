@@ -84,7 +84,7 @@ BEFORE: Mapping[str, Rule] = {
 AFTER: Mapping[str, Rule] = {
     "reply lost": {"response": {"abort_frac": 0.0}},
     # More is announced than comes: the client waits for the rest. (A reply without a body cannot be cut.)
-    "reply hangs": {"response": {"set_headers": {"Content-Length": "100000"}}},
+    "reply hangs": {"response": {"set_headers": {"Content-Length": "10000000"}}},
 }
 FAULTS: Mapping[str, Rule] = {**BEFORE, **AFTER}
 # The callback is no AWS call: a load balancer refuses with 429, 502, 503 or 504, never with 400.

@@ -87,7 +87,7 @@ def _kill_sweeper(rule: faults.Rule) -> Play:
     """Kill the metric role while it looks for what the lost callbacks left."""
 
     def play(scene: Scene, crowd: Crowd) -> None:
-        _without_callbacks(scene, crowd)
+        without_callbacks(scene, crowd)
         scene.stack.rules([rule, faults.no_callback()])
         scene.wait_hit(lambda: scene.stack.hits()[0] > 0)
         scene.kill("metrics")
@@ -100,10 +100,10 @@ def _kill_beat(scene: Scene, crowd: Crowd) -> None:
     metrics = scene.stack.children.roles["metrics"].child.process.pid
     for beat in Path(f"/proc/{metrics}/task/{metrics}/children").read_text().split():
         os.kill(int(beat), signal.SIGKILL)
-    _without_callbacks(scene, crowd)
+    without_callbacks(scene, crowd)
 
 
-def _without_callbacks(scene: Scene, crowd: Crowd) -> None:
+def without_callbacks(scene: Scene, crowd: Crowd) -> None:
     """Have the photos worked on, and the workers give up calling back."""
     count = partial(scene.stack.count, "yolo5", "callback_given_up")
     expected = count() + len(crowd.users)

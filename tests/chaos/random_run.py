@@ -6,15 +6,20 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from tests.chaos import faults
+import psutil
+
+from tests.chaos import faults, stills
 from tests.chaos.cells import Cell, Scene
 from tests.chaos.crowd import Crowd
 
 _FAULT_EVERY_SECONDS = 2.0
 _KILL_EVERY_SECONDS = 10.0
+_STILL_EVERY_SECONDS = 25.0
 _PHOTOS_OF_ONE = 4
 _PROCESSES = ("polybot-1", "polybot-2", "yolo5-1", "metrics")
 # How long a fault of a service lasts, in seconds.
@@ -23,7 +28,10 @@ _LASTS = (0.3, 2.5)
 
 @dataclass(frozen=True, order=True)
 class Event:
-    """What happens so many seconds after the start: a photo by the person of this number, a fault, a kill."""
+    """What happens so many seconds after the start: a photo by the person of this number, a fault, a kill.
+
+    Or a process that stands still: its name, and for how many seconds.
+    """
 
     at: float
     kind: str
@@ -48,6 +56,10 @@ def schedule(seed: int, photos: int, seconds: float) -> list[Event]:
     events = [Event(draw.uniform(0, seconds), "photo", draw.randrange(people)) for _ in range(photos)]
     events += [Event(at, "fault", _fault(draw)) for at in _every(_FAULT_EVERY_SECONDS, seconds)]
     events += [Event(at, "kill", draw.choice(_PROCESSES)) for at in _every(_KILL_EVERY_SECONDS, seconds)]
+    events += [
+        Event(at, "still", (draw.choice(_PROCESSES), draw.uniform(*stills.SECONDS)))
+        for at in _every(_STILL_EVERY_SECONDS, seconds)
+    ]
     return sorted(events, key=lambda event: event.at)
 
 
@@ -74,15 +86,20 @@ def _play(events: list[Event]) -> Callable[[Scene, Crowd], str]:
         act: dict[str, Callable[[Scene, Crowd, Any], None]] = {"photo": _photo, "fault": _break, "kill": _kill}
         counts = Counter(event.kind for event in events)
         began = time.monotonic()
-        with scene.stack.supervised() as restarts:
+        asleep: list[Future[None]] = []
+        with scene.stack.supervised() as restarts, ThreadPoolExecutor() as sleepers:
+            # The others go on meanwhile.
+            act["still"] = lambda *what: asleep.append(sleepers.submit(_still, *what))
             for event in events:
                 time.sleep(max(0.0, began + event.at - time.monotonic()))
                 act[event.kind](scene, crowd, event.detail)
                 if event.kind == "kill":
                     scene.stack.step(f"random run, {event.at:.0f} s, {crowd.waiting()} photos open")
+            for one in asleep:
+                one.result()
         hits = sum(map(bool, scene.stack.hits())) + scene.telegram_hits()
         return (
-            f"{hits} of {counts['fault']} faults hit, {counts['kill']} kills, "
+            f"{hits} of {counts['fault']} faults hit, {counts['kill']} kills, {counts['still']} stood still, "
             f"{len(restarts) - counts['kill']} other restarts"
         )
 
@@ -102,3 +119,10 @@ def _break(scene: Scene, crowd: Crowd, rule: faults.Rule) -> None:
 
 def _kill(scene: Scene, crowd: Crowd, name: str) -> None:
     scene.kill(name)
+
+
+def _still(scene: Scene, crowd: Crowd, detail: tuple[str, float]) -> None:
+    name, seconds = detail
+    # Killed a moment before, it has nothing to stand still.
+    with suppress(psutil.NoSuchProcess), scene.still(name):
+        time.sleep(seconds)

@@ -8,13 +8,14 @@ import shutil
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+import psutil
 
 from botsite import aws
 from deploy.local.processes import BOTTOM, Child, free_port, listening
@@ -116,12 +117,32 @@ class ChaosStack(LocalStack):
 
     def kill(self, role: str) -> None:
         """End all processes of a role, or the one of this name, at once, as a machine that loses power."""
-        for name in [role] if role in self.children.roles else self.names(role):
+        for name in self._called(role):
             self.children.roles[name].child.kill()
 
+    def _called(self, role: str) -> list[str]:
+        return [role] if role in self.children.roles else self.names(role)
+
+    @contextmanager
+    def still(self, *names: str) -> Iterator[None]:
+        """Have these processes and all that they started stand still within the block (SIGSTOP), then go on."""
+        pids = [self.children.roles[one].child.process.pid for name in names for one in self._called(name)]
+        # Those who look after others first.
+        trees = [[parent, *parent.children(recursive=True)] for parent in map(psutil.Process, pids)]
+        processes = [one for tree in trees for one in tree]
+        for one in processes:
+            one.suspend()
+        try:
+            yield
+        finally:
+            for one in processes:
+                # Killed meanwhile.
+                with suppress(psutil.NoSuchProcess):
+                    one.resume()
+
     def end(self, role: str, seconds: float = 30.0) -> None:
-        """Have all processes of a role end by themselves, within so many seconds."""
-        children = [self.children.roles[name].child for name in self.names(role)]
+        """Have all processes of a role, or the one of this name, end by themselves, within so many seconds."""
+        children = [self.children.roles[name].child for name in self._called(role)]
         for child in children:
             child.terminate()
         for child in children:
@@ -197,5 +218,5 @@ class ChaosStack(LocalStack):
     def _ready(self, child: Child) -> Callable[[], bool]:
         if not child.name.startswith("polybot"):
             return partial(child.said, " ready.")
-        host, _, port = self.children.roles[child.name].command[4].partition(":")
+        host, _, port = self.children.roles[child.name].command[-1].partition(":")
         return lambda: listening(host, int(port))

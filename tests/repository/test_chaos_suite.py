@@ -1,5 +1,7 @@
 """The suite of `python -m tests.chaos` sees what goes wrong: one that saw nothing would always be green."""
 
+import json
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -7,10 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 
 from deploy.local.processes import Child, Children
 from deploy.local.stack import LocalStack
 from tests.chaos.cells import BrokenError, judge
+from tests.chaos.command import FOLDER
 from tests.chaos.crowd import Crowd, Known, Tally
 from tests.chaos.memory import Memory, working_group
 
@@ -63,3 +67,17 @@ def test_broken_part_is_named() -> None:
     assert judge("p95 1.0 s", others_wait=False) == "p95 1.0 s"
     with pytest.raises(BrokenError, match="others wait"):
         judge("p95 9.0 s", others_wait=True, a_site_grows=False)
+
+
+@pytest.mark.slow
+def test_cells_that_kill_and_hold_sites_are_played() -> None:
+    """Sites come back by themselves in both."""
+    matrix = FOLDER / "matrix.json"
+    matrix.unlink(missing_ok=True)
+    cells = ["kill polybot / during telegram: sendPhoto", "still polybot / 2 s, one while it sends"]
+    command = [sys.executable, "-m", "tests.chaos", "--only", *cells]
+    done = subprocess.run(command, cwd=settings.BASE_DIR, capture_output=True, text=True, check=False)
+    assert matrix.exists(), done.stderr
+    played = json.loads(matrix.read_text())["cells"]
+    assert [f"{cell['group']} / {cell['fault']}" for cell in played] == cells
+    assert [(cell["tally"]["photos"], cell["tally"]["lost"]) for cell in played] == [(3, 0), (3, 0)]
