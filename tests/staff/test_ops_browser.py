@@ -167,7 +167,7 @@ def test_pages_fit_and_are_readable_in_light_and_dark(
     probe(page).focus()
     assert page.locator(READABLE).evaluate_all(CONTRAST) >= 4.5
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert page.locator("h2").all_inner_texts() == ["Queue", "Photos", "Machines", "Alarms"]
+    assert page.locator("h2").all_inner_texts() == ["Queue", "Photos", "Machines", "Events", "Alarms"]
 
 
 @pytest.mark.slow

@@ -81,6 +81,7 @@ def fault(what: str, **fields: Any) -> Event:
             [SENT, RECEIVED, TOLD, Event("released", "w1", "t", "h1", at=4), replace(DELETED, what="extended"), *AGAIN],
             {"kept": ["w1: t"]},
         ),
+        ([SENT, RECEIVED, STARTED, ENDED, TOLD, fault("deleted", at=5), replace(DELETED, what="extended", at=6)], {}),
         ([SENT, RECEIVED, HALTED, TOLD, *AGAIN, replace(DELETED, applied=False, at=30)], {}),
         ([Event("ready", "w1"), Event("asked", "w1", at=1), Event("healed", at=2)], {"deaf": ["w1"]}),
         ([Event("ready", "w1"), Event("asked", "w1", at=3), Event("healed", at=2)], {}),

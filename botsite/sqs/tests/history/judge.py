@@ -131,7 +131,10 @@ class History:
         return (event.key for event in self._of["started"] if event.clock < due.get(event.handle, 0))
 
     def _kept(self) -> Iterable[str]:
-        """Find messages of workers that were told to end which these last extended, or never spoke of."""
+        """Find messages of workers that were told to end which these last extended, or never spoke of.
+
+        What a worker has asked to delete is done: it stays hidden while that is tried again.
+        """
         left = {event.who for event in self._of["killed"] + self._of["died"]}
         told = {event.who for event in self._of["told"]} - left
         last = {
@@ -140,6 +143,7 @@ class History:
             # SQS refuses the handle of a message that another worker has by now: no matter, unless that was extended.
             if event.what in SETTLING and (event.applied or event.fault or event.what != "extended")
         }
+        last |= {event.handle: event.what for event in self._of["deleted"]}
         for event in self._of["received"]:
             if event.who in told and not event.fault and last.get(event.handle, "extended") == "extended":
                 yield f"{event.who}: {event.key}"
