@@ -2,6 +2,7 @@
 
 from . import private_names
 from .batches import NotSent, batch
+from .fair_threads import FairThreads
 from .options import Options, settings
 from .receiving import RECEIVING
 from .transport import Transport, receives
@@ -11,4 +12,4 @@ __version__ = "0.3.0"
 
 private_names.check()
 
-__all__ = ["RECEIVING", "NotSent", "Options", "Transport", "batch", "install", "receives", "settings"]
+__all__ = ["RECEIVING", "FairThreads", "NotSent", "Options", "Transport", "batch", "install", "receives", "settings"]

@@ -17,7 +17,6 @@ _NAMES: dict[type, dict[str, tuple[str, ...]]] = {
         "_restore": ("message",),
         "_new_queue": ("queue",),
         "_put": ("queue", "message"),
-        "_handle_sts_session": ("queue", "q"),
         "canonical_queue_name": ("queue_name",),
         "new_sqs_client": ("region", "access_key_id", "secret_access_key", "session_token"),
         "sqs": ("queue",),

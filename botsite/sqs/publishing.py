@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Mapping
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, cast
 
 import botocore.session
@@ -67,7 +67,8 @@ class Publishing(SQS.Channel):
     def store(self) -> large.Store:
         """Return where long bodies are; `Options.large_bucket` names it."""
         keys: Any = {"aws_access_key_id": self.conninfo.userid, "aws_secret_access_key": self.conninfo.password}
-        session = self._role_session if self._has_role else Session(**keys)
+        role = self.transport_options.get("sts_role_arn")
+        session = self._session_of(role) if role else Session(**keys)
         config = self._common.merge(Config(retries={"total_max_attempts": 2}))
         client = session.client("s3", region_name=self.region, config=config)
         return large.Store(client, str(self.options.large_bucket))
@@ -76,8 +77,8 @@ class Publishing(SQS.Channel):
         """Return a client for a queue that is configured otherwise."""
         own = self.predefined_queues.get(self.canonical_queue_name(queue), {})
         region = own.get("region", self.region)
-        if self._has_role and own:
-            return self._client(self._role_session, region, config)
+        if role := self._role_of(own):
+            return self._client(self._session_of(role), region, config)
         # Mostly None: boto3 finds the credentials.
         key, secret = self.conninfo.userid, self.conninfo.password
         return self.new_sqs_client(
@@ -117,36 +118,46 @@ class Publishing(SQS.Channel):
         host, port = self.conninfo.hostname, self.conninfo.port
         return f"{'https' if self.is_secure else 'http'}://{host}{f':{port}' if port else ''}" if host else None
 
-    # The role of `sts_role_arn`.
+    # Roles: the option `sts_role_arn`, of all predefined queues or of one.
 
-    @property
-    def _has_role(self) -> bool:
-        return bool(self.transport_options.get("sts_role_arn"))
-
-    def _handle_sts_session(self, queue: str, q: Mapping[str, Any]) -> Any:
+    def sqs(self, queue: str | None = None) -> Any:
         """Return a client whose credentials renew themselves: kombu's end, and threads hold on to their client."""
+        own = self.predefined_queues.get(queue, {})
+        if not (role := self._role_of(own)):
+            return super().sqs(queue)
         if queue not in self._predefined_queue_clients:
-            region = q.get("region", self.region)
-            self._predefined_queue_clients[queue] = self._client(self._role_session, region)
+            client = self._client(self._session_of(role), own.get("region", self.region))
+            self._predefined_queue_clients[queue] = client
         return self._predefined_queue_clients[queue]
 
-    @cached_property
-    def _role_session(self) -> Session:
-        session = botocore.session.get_session()
-        cast(Any, session)._credentials = RefreshableCredentials.create_from_metadata(
-            metadata=self._assumed_role(),
-            refresh_using=self._assumed_role,
-            method="sts-assume-role",
-            advisory_timeout=_REFRESH_SECONDS,
-            mandatory_timeout=_REFRESH_NOW_SECONDS,
-        )
-        return Session(botocore_session=session)
+    def _role_of(self, predefined: Mapping[str, Any]) -> str | None:
+        """Return the role of a predefined queue; other queues have none."""
+        role = predefined.get("sts_role_arn", self.transport_options.get("sts_role_arn"))
+        return str(role) if predefined and role else None
 
-    def _assumed_role(self) -> dict[str, str]:
+    @cached_property
+    def _role_sessions(self) -> dict[str, Session]:
+        return {}
+
+    def _session_of(self, role: str) -> Session:
+        if role not in self._role_sessions:
+            assume = partial(self._assumed, role)
+            session = botocore.session.get_session()
+            cast(Any, session)._credentials = RefreshableCredentials.create_from_metadata(
+                metadata=assume(),
+                refresh_using=assume,
+                method="sts-assume-role",
+                advisory_timeout=_REFRESH_SECONDS,
+                mandatory_timeout=_REFRESH_NOW_SECONDS,
+            )
+            self._role_sessions[role] = Session(botocore_session=session)
+        return self._role_sessions[role]
+
+    def _assumed(self, role: str) -> dict[str, str]:
         options = self.transport_options
         seconds = options.get("sts_token_timeout", 900)
         sts = Session().client("sts", region_name=self.region)
-        found = sts.assume_role(RoleArn=options["sts_role_arn"], RoleSessionName="Celery", DurationSeconds=seconds)
+        found = sts.assume_role(RoleArn=role, RoleSessionName="Celery", DurationSeconds=seconds)
         answer = found["Credentials"]
         ends = answer["Expiration"] - timedelta(seconds=options.get("sts_token_buffer_time", 0))
         return {

@@ -13,12 +13,12 @@ from django.conf import settings
 from numpy.typing import NDArray
 
 from botsite import language
+from botsite.sqs import FairThreads
 from detection.model import by_ultralytics, clips, large_files, openvino, weights
 from detection.model.boxed import PLAIN, Boxed, Wanted
 from detection.model.decoding import DECODER
 from detection.model.detector import Detector, Family
 from detection.model.enlarging import enlarged
-from detection.model.threads import FairThreads
 from detection.picture import blur, pixels, render
 from detection.picture.render import Scene
 from detection.record import choosing

@@ -19,7 +19,7 @@ from detection.work import jobs
 from tests.support.jobs_queue import MAX_RECEIVES, Queue
 from tests.support.processes import wait_until
 
-pytestmark = pytest.mark.slow(quick="tests/bot/test_fair_threads.py")
+pytestmark = pytest.mark.slow(quick="tests/bot/test_calls.py")
 
 _chats = count(77_000_000)
 _SLOW_CHATS, _SLOW_FILES = 5, 8

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from botsite.sqs import FairThreads
 from detection.model.detector import FLOOR
-from detection.model.threads import FairThreads
 from detection.model.yolo import Model
 from detection.record.schemas import LEAST, Detection
 

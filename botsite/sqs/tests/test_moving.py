@@ -6,6 +6,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from boto3.session import Session
+from botocore.config import Config
 from celery import Celery
 from kombu.transport import SQS
 
@@ -71,6 +73,13 @@ def channel_of(app: Celery) -> Any:
     return app.connection_for_write().default_channel
 
 
+def role_of(client: Any) -> str:
+    """Return the name of the role whose credentials a client has."""
+    keys = client._request_signer._credentials.get_frozen_credentials()
+    session = Session(keys.access_key, keys.secret_key, keys.token, region_name=REGION)
+    return str(session.client("sts").get_caller_identity()["Arn"].split("/")[-2])
+
+
 def test_options_of_kombu_apply(aws: Aws) -> None:
     url = aws.queue()
     queues = {"jobs": {"url": url, "region": "eu-west-1", "access_key_id": "own", "secret_access_key": "own"}}
@@ -118,6 +127,24 @@ def test_role_is_assumed_and_renews_itself(aws: Aws) -> None:
     credentials._expiry_time = credentials._time_fetcher()
     assert first.token
     assert credentials.get_frozen_credentials().access_key != first.access_key
+
+
+def test_queue_may_have_role_and_region_of_its_own(aws: Aws) -> None:
+    role = "arn:aws:iam::000000000000:role/"
+    bulk = {"url": aws.queue(), "region": "eu-west-1", "sts_role_arn": f"{role}bulk"}
+    keys = {"url": aws.queue(), "access_key_id": "own", "secret_access_key": "own"}
+    channel = channel_of(kombus({"bulk": bulk, "jobs": keys}))
+    # The second is how receivers and heartbeats get theirs.
+    for client in (channel.client_of("bulk"), channel.new_client_of("bulk", Config(read_timeout=7))):
+        assert (client.meta.region_name, role_of(client)) == ("eu-west-1", "bulk")
+    assert channel.client_of("jobs")._request_signer._credentials.access_key == "own"
+
+
+def test_role_of_queue_comes_before_role_of_all(aws: Aws) -> None:
+    role = "arn:aws:iam::000000000000:role/"
+    queues = {"bulk": {"url": aws.queue(), "sts_role_arn": f"{role}bulk"}, "jobs": {"url": aws.queue()}}
+    channel = channel_of(kombus(queues, sts_role_arn=f"{role}worker"))
+    assert [role_of(channel.client_of(queue)) for queue in queues] == ["bulk", "worker"]
 
 
 @pytest.mark.slow
