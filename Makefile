@@ -1,11 +1,12 @@
 # The two commands are `make demo` and `make test`. Both make .venv first, and install into it what is missing.
 PYTHON ?= python3
+PEERS ?= python3.13
 RUN := .venv/bin/python
 # policy_sentry is the newest that this checkov takes.
 AUDITORS := checkov==3.3.30 parliament==1.6.4 policy_sentry==0.13.2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint torch text lock audit bench chaos history upgrade
+.PHONY: help demo test test-all lint torch text lock audit bench chaos history shootout upgrade
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +74,10 @@ chaos: ## break everything that can break, one by one and at random, and count t
 history: ## break the SQS library's workers and network for five minutes, and judge what happened to every message
 	@$(PYTHON) deploy/local/install.py --tests
 	@$(RUN) -m botsite.sqs.tests.history
+
+shootout: ## compare the SQS library with kombu's transport, taskiq and django-tasks for half an hour; PEERS=python3.13
+	@$(PYTHON) deploy/local/install.py --tests
+	@$(RUN) -m botsite.sqs.tests.shootout --python $(PEERS) --environments .venv-shootout
 
 upgrade: ## upgrade a service of the previous release while photos are under way, and count the answers
 	@$(PYTHON) deploy/local/install.py --tests

@@ -1,0 +1,1 @@
+"""Compares this transport with what else runs tasks on SQS in Python."""
