@@ -8,7 +8,7 @@ from .receiving import RECEIVING
 from .transport import Transport, receives
 from .worker import install
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 
 private_names.check()
 

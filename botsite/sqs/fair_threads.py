@@ -1,5 +1,6 @@
 """Run calls on threads, one user after the other: nobody's call waits behind somebody else's hundreds."""
 
+import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Hashable
@@ -17,12 +18,18 @@ class FairThreads:
     """A thread pool that serves first whoever has the fewest calls in it; ties go to the oldest call."""
 
     def __init__(self, number: int, name: str) -> None:
+        self._number, self._name = number, name
+        self._begin()
+        # Threads and whoever holds a lock stay behind when a process is forked.
+        os.register_at_fork(after_in_child=self._begin)
+
+    def _begin(self) -> None:
         self._waiting: PriorityQueue[tuple[int, int, Future[Any], Callable[[], Any]]] = PriorityQueue()
         self._order = count()
         self._calls_of: Counter[Hashable] = Counter()  # Waiting or under way.
         self._lock = threading.Lock()
-        for index in range(number):
-            Loop(f"{name}-{index}", self._turn).start()
+        for index in range(self._number):
+            Loop(f"{self._name}-{index}", self._turn).start()
 
     @property
     def waiting(self) -> int:

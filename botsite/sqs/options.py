@@ -85,8 +85,10 @@ def ours() -> dict[str, Any]:
         "task_acks_late": True,
         # What raises is redelivered, and a dead letter after maxReceiveCount, instead of deleted.
         "task_acks_on_failure_or_timeout": False,
+        # What kills its child process is redelivered, too, and at once.
+        "task_reject_on_worker_lost": True,
         "worker_pool": "threads",
-        # Threads need no message in reserve: what is received is in work.
+        # No message in reserve: what is received is in work.
         "worker_prefetch_multiplier": 1,
         # Remote control and events do not work on SQS; asking for them creates queues that stay.
         "worker_enable_remote_control": False,

@@ -74,6 +74,9 @@ class Receiving:
         self._stops = 0
         self._closed: Callable[[], bool] = lambda: False
         self._idle: Callable[[], None] = lambda: None
+        self._hear: Callable[[], None] = lambda: None
+        self._say: Callable[[str], object] = self.noted
+        self._is_child = False
         self._changed = threading.Condition()
 
     def stop_while(self, closed: Callable[[], bool]) -> None:
@@ -94,13 +97,26 @@ class Receiving:
 
     def failed(self, error: BaseException) -> None:
         """Report a job that failed because a service was down, not because of its own content."""
-        with self._changed:
-            seconds = self._pauses.failed(time.monotonic())
-        if seconds:
-            log.warning("receiving_paused", extra={"seconds": seconds, "error": f"{type(error).__name__}: {error}"})
+        self._say(f"{type(error).__name__}: {error}")
 
     def worked(self) -> None:
         """Report a job that succeeded: receiving resumes at once."""
+        self._say("")
+
+    def noted(self, error: str) -> None:
+        """Count what a job has reported: an error, or "" where it worked."""
+        if error:
+            self._note_failure(error)
+        else:
+            self._note_success()
+
+    def _note_failure(self, error: str) -> None:
+        with self._changed:
+            seconds = self._pauses.failed(time.monotonic())
+        if seconds:
+            log.warning("receiving_paused", extra={"seconds": seconds, "error": error})
+
+    def _note_success(self) -> None:
         with self._changed:
             pauses = self._pauses.pauses
             self._pauses.worked()
@@ -114,6 +130,8 @@ class Receiving:
 
         Blocks may overlap: two jobs that each wait in one for the other to finish would wait forever.
         """
+        if self._is_child:
+            raise RuntimeError("a child process cannot stop the receiving of its worker: that takes the threads pool")
         with self._changed:
             self._stops += 1
         try:
@@ -136,6 +154,14 @@ class Receiving:
             return len(self._held)
 
     # For the transport.
+
+    def before_settled(self, hear: Callable[[], None]) -> None:
+        """Call this function, from any thread, before a message counts as settled."""
+        self._hear = hear
+
+    def become_child(self, say: Callable[[str], object]) -> None:
+        """Have reports passed to this function; whoever held a lock has stayed behind in the parent."""
+        self._say, self._is_child, self._changed = say, True, threading.Condition()
 
     def configure(self, options: Options) -> None:
         """Pause as these options say."""
@@ -179,6 +205,7 @@ class Receiving:
 
     def settled(self, receipt_handle: str) -> None:
         """Report that a message is no longer held."""
+        self._hear()
         with self._changed:
             self._held.discard(receipt_handle)
             self._pauses.settled(receipt_handle)

@@ -8,18 +8,23 @@ from celery import Celery, bootsteps
 from celery.signals import beat_embedded_init, worker_shutting_down
 
 from . import loops, moving
+from .children import Children
 from .heartbeat import ONCE, Heartbeat
 from .monitor import Monitor
 from .options import Options
 from .strict import StrictRequest
 from .watchdog import Signs, Watchdog, end_with
 
-_WRONG_POOL = (
-    "This transport works with the threads pool only, not with {pool}: a child process would inherit the locks of the "
-    "threads that talk to SQS, and only threads leave the event loop free. Start the worker with --pool threads, or "
-    "without --pool. What a child process would load in worker_process_init, load once for all threads: in a bootstep "
-    "of the worker or on worker_init."
+_WRONG_POOL = "This transport works with the pools threads and prefork, not with {pool}: {why}. Set worker_pool."
+_NO_GREENLETS = (
+    "its greenlets would take the place of the threads that talk to SQS, and one that computes would stop them all. "
+    "For tasks that wait, take threads, as many as you had greenlets"
 )
+_WRONG_POOLS = {
+    "solo": "a task would hold up the event loop for as long as it runs. Take threads, with a concurrency of 1",
+    "gevent": _NO_GREENLETS,
+    "eventlet": _NO_GREENLETS,
+}
 
 
 def install(app: Celery) -> None:
@@ -29,18 +34,23 @@ def install(app: Celery) -> None:
     """
     moving.fill_in(app)
     app.Task.Request = StrictRequest
-    app.steps["worker"].update({RequireThreads, EndBeat})
+    app.steps["worker"].update({ChoosePool, EndBeat})
     app.steps["consumer"].add(KeepHidden)
 
 
-class RequireThreads(bootsteps.Step):
-    """Refuse any other pool before it starts."""
+class ChoosePool(bootsteps.Step):
+    """Before the pool starts, listen to its children, or refuse one that would not leave the event loop free."""
 
     def __init__(self, worker: Any, **_: Any) -> None:
-        from celery.concurrency.thread import TaskPool
+        from celery.concurrency import prefork, thread
 
-        if not issubclass(worker.pool_cls, TaskPool):
-            raise SystemExit(_WRONG_POOL.format(pool=worker.pool_cls.__module__.rpartition(".")[2]))
+        pool = worker.pool_cls
+        if issubclass(pool, prefork.TaskPool):
+            Children().start()
+        elif not issubclass(pool, thread.TaskPool):
+            name = pool.__module__.rpartition(".")[2]
+            why = _WRONG_POOLS.get(name, "nobody has tried whether it leaves the event loop free")
+            raise SystemExit(_WRONG_POOL.format(pool=name, why=why))
 
 
 class EndBeat(bootsteps.Step):

@@ -1,5 +1,7 @@
 """Threads take turns between users."""
 
+import multiprocessing
+import sys
 import threading
 from functools import partial
 
@@ -36,3 +38,11 @@ def test_threads_survive_errors() -> None:
     with pytest.raises(ZeroDivisionError):
         threads.do("busy", lambda: 1 // 0)
     assert threads.do("busy", lambda: 2) == 2
+
+
+def test_threads_work_in_forked_process() -> None:
+    threads = FairThreads(1, "calls")
+    child = multiprocessing.get_context("fork").Process(target=lambda: sys.exit(threads.do("anybody", lambda: 7)))
+    child.start()
+    child.join(PATIENCE_SECONDS)
+    assert child.exitcode == 7

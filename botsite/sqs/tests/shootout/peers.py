@@ -27,6 +27,7 @@ class Peer:
 PEERS = (
     Peer("celery-on-sqs", _PACKAGES, _CELERY),
     Peer("celery-on-sqs, 16 in reserve", _PACKAGES, (*_CELERY, "--prefetch-multiplier", "2")),
+    Peer("celery-on-sqs, prefork", _PACKAGES, _CELERY, told={"transport": "this", "pool": "prefork"}),
     Peer("kombu, threads", _PACKAGES, (*_CELERY, *_QUIET, "--pool", "threads"), told={"transport": "kombu"}),
     Peer(
         "taskiq-aio-sqs",

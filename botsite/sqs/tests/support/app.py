@@ -50,6 +50,11 @@ def make_app(queues: str | Mapping[str, str], sqs: Options | None = None, **opti
         write_note(text)
         RECEIVING.worked()
 
+    @app.task(name="send_another", shared=False)
+    def send_another(*arguments: str) -> None:
+        """Send what calls AWS, from where this runs."""
+        call_aws.delay(*arguments)
+
     @app.task(name="work_alone", shared=False)
     def work_alone(until: str) -> None:
         """Wait until nothing else is in work, then for a file; note how many messages are held before and after."""

@@ -23,6 +23,9 @@ if told["transport"] != "kombu":
 
     celery_on_sqs.install(app)
 
+if "pool" in told:
+    app.conf.worker_pool = told["pool"]  # Celery takes `--pool prefork` to mean "as configured".
+
 task = app.task(name="work")(work)
 
 if __name__ == "__main__":
