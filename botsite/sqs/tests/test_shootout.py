@@ -51,7 +51,7 @@ def test_killed_worker_loses_nothing(aws: Aws, region: Region, tmp_path: Path) -
 
 def test_worker_survives_faults(aws: Aws, region: Region, tmp_path: Path) -> None:
     """A fault happens to receives only, and its end ends it."""
-    found = faults(bout(aws, region, tmp_path), ("500", "no JSON", "reset", "refused"))
+    found = faults(bout(aws, region, tmp_path, 5), ("500", "no JSON", "reset", "refused"))
     assert found == {"receive faults survived": "4 of 4"}
 
 
